@@ -20,4 +20,5 @@ export function pnpm(args, options = {}) {
   return status ?? 1;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = pnpm(process.argv.slice(2), { stdio: 'inherit' });
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  process.exitCode = pnpm(process.argv.slice(2), { stdio: 'inherit' });

@@ -75,7 +75,12 @@ export function tool(path, args, options = {}) {
 /** Installs from the lockfile without running any install script; does nothing when it did so for these files. */
 export function install() {
   const all = packages();
-  const inputs = ['pnpm-lock.yaml', 'pnpm-workspace.yaml', 'package.json', ...all.map(({ dir }) => `${dir}/package.json`)];
+  const inputs = [
+    'pnpm-lock.yaml',
+    'pnpm-workspace.yaml',
+    'package.json',
+    ...all.map(({ dir }) => `${dir}/package.json`),
+  ];
   const value = fingerprint(
     inputs.map((file) => join(root, file)),
     'content',
@@ -91,7 +96,11 @@ export function install() {
 export function build() {
   const sources = packages()
     .filter(({ dir }) => dir.startsWith('packages/'))
-    .flatMap(({ dir }) => [join(root, dir, 'package.json'), join(root, dir, 'tsconfig.json'), ...walk(join(root, dir, 'src'))]);
+    .flatMap(({ dir }) => [
+      join(root, dir, 'package.json'),
+      join(root, dir, 'tsconfig.json'),
+      ...walk(join(root, dir, 'src')),
+    ]);
   const value = fingerprint([join(root, 'tsconfig.base.json'), ...sources], 'stat');
   const built = sources
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
