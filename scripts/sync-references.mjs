@@ -16,9 +16,9 @@ const up = (from, to) => {
 };
 
 const write = (file, value) => {
-  const text = `${JSON.stringify(value, null, 2)}\n`.replace(/\{\n\s+("path": "[^"]+")\n\s+\}/g, '{ $1 }');
+  const text = `${JSON.stringify(value, null, 2)}\n`;
   const path = join(root, file);
-  // Compared as data: the formatter decides how the file looks.
+  // Compared as data, so that line ends and spaces do not matter.
   if (existsSync(path) && JSON.stringify(JSON.parse(readFileSync(path, 'utf8'))) === JSON.stringify(value)) return;
   stale.push(file);
   if (!check) writeFileSync(path, text);
