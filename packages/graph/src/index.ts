@@ -1,1 +1,53 @@
-export {};
+export { DTYPES, type DType, type DTypeInfo, dtypeFromOnnx, isFloat, type TypedArray } from './dtype.ts';
+export { GraphError, type GraphErrorCode, type GraphErrorDetails } from './error.ts';
+export {
+  byteLengthOf,
+  type ByteSource,
+  bytesOf,
+  isLazy,
+  type LazyTensor,
+  loadTensor,
+  sizeOf,
+  tensor,
+  type TensorData,
+  tensorFromBytes,
+  type TensorSource,
+  zeros,
+} from './tensor.ts';
+export {
+  attr,
+  type Attribute,
+  type Attributes,
+  DEFAULT_OPSETS,
+  type Dim,
+  type Graph,
+  input,
+  type Node,
+  output,
+  type Parameter,
+  type Shape,
+  Value,
+} from './ir.ts';
+export { broadcastShapes, INFER, type InferContext, type InferRule, inferRule, type OpKey, opKey, type TensorType } from './infer/index.ts';
+export { GraphBuilder, type NodeOptions, type ParameterOptions } from './builder.ts';
+export type { Operand, Ops, ReduceOptions } from './ops/types.ts';
+export {
+  bind,
+  inline,
+  type InlineOptions,
+  type NodeRewriter,
+  type ParameterRewriter,
+  rewrite,
+  symbolsOf,
+  valuesOf,
+  withParameters,
+} from './transform.ts';
+export type {
+  Backend,
+  BackendInfo,
+  BackendState,
+  CompileOptions,
+  Program,
+  Tensors,
+  TensorSpec,
+} from './backend.ts';

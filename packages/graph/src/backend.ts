@@ -1,0 +1,74 @@
+import type { DType } from './dtype.ts';
+import type { Graph } from './ir.ts';
+import type { TensorData } from './tensor.ts';
+
+/** Tensors by input or output name. */
+export type Tensors = Readonly<Record<string, TensorData>>;
+
+export interface TensorSpec {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** Facts that plans and plugins ask for before anything runs. */
+export interface BackendInfo {
+  /** `onnx`, `tfjs`, `reference`. */
+  readonly name: string;
+  /** Name and version of the runtime behind it, e.g. `onnxruntime-node 1.30.0`: part of cache keys. */
+  readonly version: string;
+  /** The device that was chosen: `cpu`, `webgpu`, `cuda` … */
+  readonly device: string;
+  /** Threads per operator, where that is known. */
+  readonly threads: number | undefined;
+}
+
+export interface CompileOptions {
+  /** Tensors that live with the backend. Graph inputs of these names are fed from it. */
+  readonly state?: BackendState | undefined;
+  /** Graph outputs that replace an entry of the state after each run: `{ [outputName]: stateName }`. */
+  readonly updates?: Readonly<Record<string, string>> | undefined;
+  /**
+   * `training`: compiled for a static shape and many runs, weights are not packed a second time. `inference`: fastest
+   * forward pass, dynamic shapes allowed. @defaultValue `'inference'`
+   */
+  readonly purpose?: 'training' | 'inference' | undefined;
+  /** A name for logs and errors. */
+  readonly label?: string | undefined;
+}
+
+/**
+ * Named tensors that stay where the backend computes (a worker, a GPU) between runs: trainable weights, gradients,
+ * optimizer moments. Programs of one backend may share one state.
+ */
+export interface BackendState {
+  readonly names: readonly string[];
+  /** Copies of the given entries (all when absent). */
+  read(names?: readonly string[]): Promise<Record<string, TensorData>>;
+  /** Replaces entries. Shapes and dtypes must stay. */
+  write(tensors: Tensors): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** A compiled graph. Runs of one program are serialised in call order. */
+export interface Program {
+  readonly inputs: ReadonlyMap<string, TensorSpec | undefined>;
+  readonly outputs: readonly string[];
+  /**
+   * Runs once. `feeds` gives every graph input that is not in the state; the result has every output that is not an
+   * update.
+   *
+   * @throws GraphError `ANNEAL_E_BACKEND` with the runtime's own message as cause.
+   */
+  run(feeds: Tensors): Promise<Record<string, TensorData>>;
+  dispose(): Promise<void>;
+}
+
+/** Executes graphs. The same interface serves training, evaluation and audits. */
+export interface Backend {
+  readonly info: BackendInfo;
+  compile(graph: Graph, options?: CompileOptions): Promise<Program>;
+  createState(tensors: Tensors): Promise<BackendState>;
+  /** Peak resident memory of whatever executes, in bytes, where it can be told. */
+  memory(): Promise<{ readonly peakRssBytes: number | undefined }>;
+  close(): Promise<void>;
+}

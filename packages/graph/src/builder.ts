@@ -1,0 +1,215 @@
+import type { DType } from './dtype.ts';
+import { GraphError } from './error.ts';
+import { INFER, type InferContext, inferRule, opKey, type TensorType } from './infer/index.ts';
+import { type Attributes, DEFAULT_OPSETS, type Graph, type Node, type Parameter, type Shape, Value } from './ir.ts';
+import { createOps } from './ops/create.ts';
+import type { Ops } from './ops/types.ts';
+import { type TensorData, tensor, type TensorSource } from './tensor.ts';
+
+export interface NodeOptions {
+  readonly domain?: string | undefined;
+  readonly attributes?: Attributes | undefined;
+  /** Number of outputs, or which of them are wanted. @defaultValue `1` */
+  readonly outputs?: number | readonly boolean[] | undefined;
+  /** Names for the outputs. */
+  readonly names?: readonly (string | undefined)[] | undefined;
+  /** Module path; the builder's current scope when absent. */
+  readonly scope?: string | undefined;
+  /** Output types for operators that have no inference rule. */
+  readonly types?: readonly TensorType[] | undefined;
+}
+
+export interface ParameterOptions {
+  /** @defaultValue `false` */
+  readonly trainable?: boolean | undefined;
+  /** See {@link Parameter.transposed}. @defaultValue `false` */
+  readonly transposed?: boolean | undefined;
+}
+
+/**
+ * Builds a graph: `ops` appends nodes, every node is typed as it is added, so that errors come where the mistake is.
+ *
+ * ```ts
+ * const g = new GraphBuilder();
+ * const x = g.input('x', 'float32', ['batch', 4]);
+ * g.output('y', g.ops.relu(g.ops.matmul(x, g.parameter('w', w))));
+ * const graph = g.build();
+ * ```
+ */
+export class GraphBuilder {
+  /** Neutral operators that append to this graph. */
+  readonly ops: Ops;
+  /** The nodes so far, in order. Read-only to everyone else. */
+  readonly nodes: Node[] = [];
+  readonly #inputs = new Map<string, Value>();
+  readonly #outputs = new Map<string, Value>();
+  readonly #parameters = new Map<string, Parameter>();
+  readonly #constants = new Map<Value, TensorData>();
+  readonly #scalars = new Map<string, Value>();
+  #scope = '';
+  #counter = 0;
+
+  constructor() {
+    this.ops = createOps(this);
+  }
+
+  /** @throws GraphError `ANNEAL_E_GRAPH` when the name is taken. */
+  input(name: string, dtype: DType, shape: Shape): Value {
+    if (this.#inputs.has(name)) throw new GraphError('ANNEAL_E_GRAPH', `input "${name}" is declared twice`);
+    const value = new Value(name, dtype, shape);
+    this.#inputs.set(name, value);
+    return value;
+  }
+
+  /** @throws GraphError `ANNEAL_E_GRAPH` when the name is taken. */
+  parameter(name: string, data: TensorSource, options: ParameterOptions = {}): Value {
+    if (this.#parameters.has(name)) throw new GraphError('ANNEAL_E_GRAPH', `parameter "${name}" is declared twice`);
+    const value = new Value(name, data.dtype, data.shape);
+    const { trainable = false, transposed = false } = options;
+    this.#parameters.set(name, { value, data, trainable, transposed });
+    return value;
+  }
+
+  /** The parameter of that name, when the graph has it. */
+  findParameter(name: string): Parameter | undefined {
+    return this.#parameters.get(name);
+  }
+
+  /** A constant tensor. */
+  constant(data: TensorData, name: string = `const_${this.#counter++}`): Value {
+    const value = new Value(name, data.dtype, data.shape);
+    this.#constants.set(value, data);
+    return value;
+  }
+
+  /** A constant scalar; equal ones are shared. */
+  scalar(value: number, dtype: DType): Value {
+    const key = `${dtype}:${Object.is(value, -0) ? '-0' : value}`;
+    let found = this.#scalars.get(key);
+    if (found === undefined) {
+      found = this.constant(tensor(dtype, [], [value]), `scalar_${dtype}_${value}`);
+      this.#scalars.set(key, found);
+    }
+    return found;
+  }
+
+  /** A constant vector of int64, as shapes and axes are. */
+  ints(values: readonly number[]): Value {
+    const key = `int64[${values.join()}]`;
+    let found = this.#scalars.get(key);
+    if (found === undefined) {
+      found = this.constant(tensor('int64', [values.length], values.map(BigInt)));
+      this.#scalars.set(key, found);
+    }
+    return found;
+  }
+
+  /** The contents of a constant. */
+  constantOf(value: Value): TensorData | undefined {
+    return this.#constants.get(value);
+  }
+
+  /** Appends a node and returns its outputs; a left-out output is `undefined`. */
+  node(op: string, inputs: readonly (Value | undefined)[], options: NodeOptions = {}): (Value | undefined)[] {
+    const { domain = '', attributes = {}, outputs = 1, names = [], scope = this.#scope } = options;
+    const wanted = typeof outputs === 'number' ? Array.from({ length: outputs }, () => true) : outputs;
+    const types = this.#infer(op, domain, inputs, attributes, wanted.length, options.types, scope);
+    const values = wanted.map((want, i) => {
+      const type = types[i];
+      if (!want) return undefined;
+      if (type === undefined) throw new GraphError('ANNEAL_E_OP', `${op}: has no output ${i}`);
+      return new Value(names[i] ?? `${op}_${this.#counter++}`, type.dtype, type.shape);
+    });
+    this.nodes.push({ op, domain, inputs: [...inputs], outputs: values, attributes, scope });
+    return values;
+  }
+
+  /** Appends a node with one output and returns it. */
+  one(op: string, inputs: readonly (Value | undefined)[], options: NodeOptions = {}): Value {
+    return this.node(op, inputs, options)[0] as Value;
+  }
+
+  #infer(
+    op: string,
+    domain: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes,
+    outputCount: number,
+    declared: readonly TensorType[] | undefined,
+    scope: string,
+  ): readonly TensorType[] {
+    const rule = inferRule(opKey(domain, op));
+    if (rule === undefined) {
+      if (declared !== undefined) return declared;
+      throw new GraphError('ANNEAL_E_OP', `no type rule for the operator ${opKey(domain, op)}`, {
+        at: scope === '' ? undefined : { module: scope },
+        fix: `give the output types yourself, or use one of: ${Object.keys(INFER).slice(0, 8).join(', ')} …`,
+      });
+    }
+    const ctx: InferContext = {
+      op,
+      inputs,
+      attributes,
+      outputCount,
+      constantTensor: (index) => {
+        const value = inputs[index];
+        return value && this.#constants.get(value);
+      },
+      constant: (index) => {
+        const value = inputs[index];
+        const data = value && this.#constants.get(value);
+        return data && Array.from(data.data, Number);
+      },
+      freshDim: (hint) => `${hint}_${this.#counter++}`,
+    };
+    try {
+      return rule(ctx);
+    } catch (error) {
+      if (error instanceof GraphError && error.at === undefined && scope !== '') {
+        throw new GraphError(error.code, error.message, { fix: error.fix, at: { module: scope }, cause: error.cause });
+      }
+      throw error;
+    }
+  }
+
+  /** Runs `fn` with nodes attributed to a module: `scope('encoder', …)` inside `scope('bert', …)` is `bert.encoder`. */
+  scope<T>(name: string, fn: () => T): T {
+    const outer = this.#scope;
+    this.#scope = outer === '' ? name : `${outer}.${name}`;
+    try {
+      return fn();
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  /** Names an output. @throws GraphError `ANNEAL_E_GRAPH` when the name is taken. */
+  output(name: string, value: Value): void {
+    if (this.#outputs.has(name)) throw new GraphError('ANNEAL_E_GRAPH', `output "${name}" is declared twice`);
+    this.#outputs.set(name, value);
+  }
+
+  /** The graph of everything that the outputs need. Declared inputs stay, unused parameters and constants go. */
+  build(options: { name?: string; opsets?: Graph['opsets']; metadata?: Graph['metadata'] } = {}): Graph {
+    const { name = 'graph', opsets = DEFAULT_OPSETS, metadata = {} } = options;
+    const live = new Set<Value>(this.#outputs.values());
+    const nodes: Node[] = [];
+    for (let i = this.nodes.length - 1; i >= 0; i--) {
+      const node = this.nodes[i] as Node;
+      if (!node.outputs.some((value) => value !== undefined && live.has(value))) continue;
+      nodes.push(node);
+      for (const value of node.inputs) if (value) live.add(value);
+    }
+    nodes.reverse();
+    return {
+      name,
+      opsets,
+      inputs: new Map(this.#inputs),
+      outputs: new Map(this.#outputs),
+      nodes,
+      parameters: new Map([...this.#parameters].filter(([, { value }]) => live.has(value))),
+      constants: new Map([...this.#constants].filter(([value]) => live.has(value))),
+      metadata,
+    };
+  }
+}

@@ -1,0 +1,24 @@
+import { elementwise } from './elementwise.ts';
+import { linear } from './linear.ts';
+import { movement } from './movement.ts';
+import { nn } from './nn.ts';
+import { reductions } from './reduce.ts';
+import type { InferRule } from './types.ts';
+
+export type { InferContext, InferRule, TensorType } from './types.ts';
+export { broadcastShapes, opKey } from './types.ts';
+
+/** Every operator whose output types are known, by key (`opKey`). */
+export type OpKey =
+  | keyof typeof elementwise
+  | keyof typeof reductions
+  | keyof typeof linear
+  | keyof typeof movement
+  | keyof typeof nn;
+
+/** Shape and dtype rules, one per operator. */
+export const INFER: Readonly<Record<OpKey, InferRule>> = { ...elementwise, ...reductions, ...linear, ...movement, ...nn };
+
+export function inferRule(key: string): InferRule | undefined {
+  return Object.hasOwn(INFER, key) ? INFER[key as OpKey] : undefined;
+}
