@@ -7,6 +7,9 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
+    // In forks, not threads, so that a worker that tested code starts inherits this and the condition above.
+    pool: 'forks',
+    execArgv: ['--import', new URL('./scripts/source.mjs?workers', import.meta.url).href],
     clearMocks: true,
     restoreMocks: true,
     projects: [
