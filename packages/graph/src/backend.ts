@@ -28,6 +28,11 @@ export interface CompileOptions {
   /** Graph outputs that replace an entry of the state after each run: `{ [outputName]: stateName }`. */
   readonly updates?: Readonly<Record<string, string>> | undefined;
   /**
+   * A scalar output that must be finite for the updates to take effect: when it is NaN or infinite the run leaves the
+   * state as it was. The output is returned as any other.
+   */
+  readonly guard?: string | undefined;
+  /**
    * `training`: compiled for a static shape and many runs, weights are not packed a second time. `inference`: fastest
    * forward pass, dynamic shapes allowed. @defaultValue `'inference'`
    */
