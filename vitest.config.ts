@@ -15,7 +15,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['packages/**/test/**/*.test.ts', 'scripts/test/**/*.test.ts'] },
+        test: { name: 'unit', include: ['packages/**/test/**/*.test.ts', 'scripts/test/*.test.mjs'] },
       },
       {
         extends: true,

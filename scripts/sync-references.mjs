@@ -1,8 +1,9 @@
 // Writes the project references of every tsconfig.json from the dependencies in package.json.
+// Every package has a project for its tests even before there are any: a project with references may be empty.
 // `--check` writes nothing and fails when a file would change.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
-import { packages, root, walk } from './workspace.mjs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { packages, root } from './workspace.mjs';
 
 const check = process.argv.includes('--check');
 const all = packages();
@@ -21,7 +22,9 @@ const write = (file, value) => {
   // Compared as data, so that line ends and spaces do not matter.
   if (existsSync(path) && JSON.stringify(JSON.parse(readFileSync(path, 'utf8'))) === JSON.stringify(value)) return;
   stale.push(file);
-  if (!check) writeFileSync(path, text);
+  if (check) return;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
 };
 
 const linked = (dir, ...fields) => {
@@ -31,7 +34,6 @@ const linked = (dir, ...fields) => {
 };
 
 const refs = (from, targets) => [...new Set(targets)].sort().map((target) => ({ path: up(from, target) }));
-const hasTypeScript = (dir) => [...walk(join(root, dir))].some((file) => file.endsWith('.ts'));
 const projects = [];
 
 for (const { dir } of all) {
@@ -44,7 +46,6 @@ for (const { dir } of all) {
     });
     projects.push(dir);
     const test = `${dir}/test`;
-    if (!hasTypeScript(test)) continue;
     write(`${test}/tsconfig.json`, {
       extends: up(test, 'tsconfig.test.json'),
       compilerOptions: { rootDir: up(test, '.'), tsBuildInfoFile: '../dist/test.tsbuildinfo' },
@@ -52,7 +53,7 @@ for (const { dir } of all) {
       references: refs(test, [dir, ...linked(dir, 'dependencies', 'peerDependencies', 'devDependencies')]),
     });
     projects.push(test);
-  } else if (hasTypeScript(dir)) {
+  } else {
     write(`${dir}/tsconfig.json`, {
       extends: up(dir, 'tsconfig.test.json'),
       compilerOptions: { rootDir: up(dir, '.'), tsBuildInfoFile: 'node_modules/.cache/tsconfig.tsbuildinfo' },

@@ -1,8 +1,9 @@
 // `npm test`: install → references → types → lint → format → tests. Arguments go to vitest (for example a path).
 // Every step runs, so that one call shows everything that is wrong. The last line is `tests: N passed, N failed`;
 // a step before the tests that fails counts as one failure, so that line is never green when the exit code is not.
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { countTests } from './count.mjs';
 import { install, root, tool } from './workspace.mjs';
 
 const started = performance.now();
@@ -25,26 +26,6 @@ function finish({ passed = 0, skipped = 0 } = {}) {
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 }
 
-/** Counts from vitest's JSON. A file that cannot be loaded has no failed test in it, and still is a failure. */
-function count(file, exitCode) {
-  let report;
-  try {
-    report = JSON.parse(readFileSync(file, 'utf8'));
-  } catch {
-    return { passed: 0, failed: exitCode === 0 ? 0 : 1, skipped: 0 };
-  }
-  const broken = report.testResults.filter(
-    (result) => result.status === 'failed' && !result.assertionResults.some((test) => test.status === 'failed'),
-  );
-  const failures = report.numFailedTests + broken.length;
-  return {
-    passed: report.numPassedTests,
-    // Unhandled errors make vitest fail without a failed test.
-    failed: failures === 0 && exitCode !== 0 && report.numTotalTests > 0 ? 1 : failures,
-    skipped: report.numPendingTests + report.numTodoTests,
-  };
-}
-
 if (!step('install', install)) finish();
 else {
   const run = (path, ...args) => tool(path, args).status ?? 1;
@@ -65,7 +46,7 @@ else {
     `--outputFile.json=${file}`,
     ...process.argv.slice(2),
   );
-  const counts = count(file, code);
+  const counts = countTests(file, code);
   failed += counts.failed;
   finish(counts);
 }
