@@ -1,1 +1,73 @@
-export {};
+export type { JsonObject, JsonValue } from './json.ts';
+export { CODES, type CoreErrorCode } from './errors/codes.ts';
+export { AnnealError, type ErrorCode, type ErrorDetails, isAnnealError } from './errors/error.ts';
+export { definePlugin, isPlugin } from './plugin/define.ts';
+export type { OptionSchema, Plugin, PluginApi, PluginFactory, PluginSpec } from './plugin/types.ts';
+export type { StandardIssue, StandardResult, StandardSchemaV1 } from './plugin/schema.ts';
+export {
+  type AuditReport,
+  type BailHook,
+  type CompressContext,
+  type DataContext,
+  type EmitContext,
+  type EvaluateContext,
+  type HookKind,
+  type Hooks,
+  type ModelContext,
+  type ParallelHook,
+  type PhaseContext,
+  type SampleContext,
+  type Scoped,
+  type SeriesHook,
+  STAGE,
+  type SyncBailHook,
+  type SyncHook,
+  type SyncWaterfallHook,
+  type TapOptions,
+  type TrainContext,
+  type WaterfallHook,
+} from './hooks/types.ts';
+export type { Batch, DataReport, Dataset, Feature, Row, Sample, SplitName } from './data/types.ts';
+export type { Model } from './model.ts';
+export type { Evaluator, Figure, FigureAxis, Metric, Metrics, TargetSpec, Task } from './task.ts';
+export type {
+  Optimizer,
+  RandomSpec,
+  Schedule,
+  StepContext,
+  StepProgress,
+  TrainConfig,
+  TrainPoint,
+  TrainReport,
+  UpdateContext,
+} from './train/types.ts';
+export type { AuditSection, FlatMetrics, GateResult, HonestyCheck, Report, VariantMetrics } from './report/types.ts';
+export { defineConfig } from './config/define.ts';
+export type {
+  BackendFactory,
+  ConfigEnv,
+  EvaluateConfig,
+  PluginInput,
+  ResolvedConfig,
+  ResolvedStage,
+  StageConfig,
+  StageDataConfig,
+  UserConfig,
+  UserConfigExport,
+  UserConfigFn,
+} from './config/types.ts';
+export { createLogger, type LogEntry, type Logger, type LogLevel } from './observe/logger.ts';
+export type { Progress } from './observe/progress.ts';
+export type { PhaseName, RunEvent } from './observe/events.ts';
+export { Artifacts } from './artifacts.ts';
+export type { Run } from './run.ts';
+export type {
+  EvaluateOptions,
+  EvaluateResult,
+  Pipeline,
+  PlanEntry,
+  Prediction,
+  RunOptions,
+  RunResult,
+  TapListing,
+} from './pipeline-types.ts';

@@ -1,0 +1,121 @@
+import type { Backend } from '@anneal/graph';
+
+import type { Plugin } from '../plugin/types.ts';
+import type { TrainConfig } from '../train/types.ts';
+
+/** A plugin, its name, or its name with options; falsy ones are skipped, arrays nest (presets). */
+export type PluginInput =
+  | Plugin
+  | string
+  | readonly [name: string, options?: unknown]
+  | readonly PluginInput[]
+  | false
+  | null
+  | undefined;
+
+/** Opens a backend. */
+export type BackendFactory = (options: { device: string; threads: number | undefined }) => Promise<Backend>;
+
+/** A whole lifecycle: data → model → train → compress → evaluate → emit. */
+export interface StageConfig {
+  /** The stage whose model this one starts from; a new model is built when absent. */
+  from?: string | undefined;
+  /** Plugins of this stage only, after the build's own. */
+  plugins?: readonly PluginInput[] | undefined;
+  data?: StageDataConfig | undefined;
+  /** `false` skips training. */
+  train?: TrainConfig | false | undefined;
+  /** Measure this stage's model on the test split. @defaultValue `true` for the last stage */
+  evaluate?: boolean | undefined;
+  /** Write this stage's model to the output folder. @defaultValue `true` for the last stage */
+  emit?: boolean | undefined;
+}
+
+export interface StageDataConfig {
+  /** Rows of the training and validation splits that this stage uses: column to accepted value or values. */
+  where?: Readonly<Record<string, string | number | readonly (string | number)[]>> | undefined;
+  /** At most so many training rows, chosen by seed. */
+  limit?: number | undefined;
+}
+
+/** How variants are measured. */
+export interface EvaluateConfig {
+  /** Rows per batch. @defaultValue `32` */
+  batchSize?: number | undefined;
+  /** Single-row runs that latency is taken from. @defaultValue `200` */
+  latencyRuns?: number | undefined;
+}
+
+/** `anneal.config.ts`, or the `anneal` key of package.json. */
+export interface UserConfig {
+  /** Name of the build, in reports and the model card. @defaultValue the folder's name */
+  name?: string | undefined;
+  /** Paths or packages of configs that this one builds on. */
+  extends?: string | readonly string[] | undefined;
+  plugins?: readonly PluginInput[] | undefined;
+  /** Stages in order. @defaultValue one stage, `main` */
+  stages?: Readonly<Record<string, StageConfig>> | undefined;
+  /** Training options of every stage; a stage's own win. */
+  train?: TrainConfig | undefined;
+  /** What the build must reach: `{ accuracy: '>= 0.97', 'size.ratio': '<= 0.35' }`. */
+  gates?: Readonly<Record<string, string>> | undefined;
+  evaluate?: EvaluateConfig | undefined;
+  /** `onnx`, `tfjs`, a package name, or a function that opens one. @defaultValue `'onnx'` */
+  backend?: string | BackendFactory | undefined;
+  /** `auto`, `cpu`, `webgpu`, `cuda` … @defaultValue `'auto'` */
+  device?: string | undefined;
+  /** Threads per operator. @defaultValue one per physical core */
+  threads?: number | undefined;
+  /** @defaultValue `0` */
+  seed?: number | undefined;
+  /** Where the result goes, relative to the config. @defaultValue `'dist'` */
+  outDir?: string | undefined;
+  /** @defaultValue `'.anneal/cache'` beside the config */
+  cacheDir?: string | undefined;
+  /** Overrides by `--mode`. */
+  env?: Readonly<Record<string, Omit<UserConfig, 'env' | 'extends'>>> | undefined;
+}
+
+/** What config functions get. */
+export interface ConfigEnv {
+  /** The CLI's verb, or `'api'`. */
+  readonly command: string;
+  /** `--mode`. @defaultValue `'production'` */
+  readonly mode: string;
+}
+
+export type UserConfigFn = (env: ConfigEnv) => UserConfig | Promise<UserConfig>;
+/** All that a config file may export. */
+export type UserConfigExport = UserConfig | Promise<UserConfig> | UserConfigFn;
+
+/** A stage with every default filled in and its plugins resolved. */
+export interface ResolvedStage {
+  readonly name: string;
+  readonly from: string | undefined;
+  readonly plugins: readonly Plugin[];
+  readonly data: StageDataConfig;
+  readonly train: TrainConfig | false;
+  readonly evaluate: boolean;
+  readonly emit: boolean;
+}
+
+/** The config as the pipeline uses it. */
+export interface ResolvedConfig {
+  readonly name: string;
+  /** Absolute folder that relative paths in the config start from. */
+  readonly root: string;
+  /** Absolute path of the config file, when there is one. */
+  readonly file: string | undefined;
+  readonly mode: string;
+  readonly stages: readonly ResolvedStage[];
+  readonly gates: Readonly<Record<string, string>>;
+  readonly evaluate: { readonly batchSize: number; readonly latencyRuns: number };
+  readonly backend: string | BackendFactory;
+  readonly device: string;
+  readonly threads: number | undefined;
+  readonly seed: number;
+  /** Absolute. */
+  readonly outDir: string;
+  /** Absolute. */
+  readonly cacheDir: string;
+}

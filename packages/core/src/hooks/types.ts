@@ -1,0 +1,218 @@
+import type { Backend, Parameter, Tensors, Value } from '@anneal/graph';
+
+import type { Dataset, Row, Sample, SplitName } from '../data/types.ts';
+import type { Model } from '../model.ts';
+import type { Progress } from '../observe/progress.ts';
+import type { Run } from '../run.ts';
+import type { AuditSection, Report, VariantMetrics } from '../report/types.ts';
+import type { Metrics, Task } from '../task.ts';
+import type { Optimizer, StepContext, TrainConfig, TrainPoint, TrainReport } from '../train/types.ts';
+import type { Logger } from '../observe/logger.ts';
+
+/** Where in a hook a tap runs: lower first, then in plugin order. @defaultValue `0` */
+export interface TapOptions {
+  readonly stage?: number | undefined;
+}
+
+/**
+ * The verb of a hook's name tells what a tap's return value means. `undefined` always means "no opinion, keep".
+ *
+ * | verb | kind | return value |
+ * | --- | --- | --- |
+ * | `resolveX` | bail | the first answer wins |
+ * | `shouldX` | sync bail | the first boolean wins |
+ * | `transformX` | waterfall | the replacement |
+ * | `beforeX`, `afterX` | series | ignored, awaited in order |
+ * | `onX` | sync | ignored |
+ * | `auditX` | parallel | ignored; writes into the context |
+ */
+export type HookKind = 'bail' | 'sync-bail' | 'waterfall' | 'sync-waterfall' | 'series' | 'sync' | 'parallel';
+
+type MaybePromise<T> = T | Promise<T>;
+/** `void | undefined` accepts a function without return, and still rejects a promise on synchronous hooks. */
+type Returned<R> = R | undefined | void;
+
+/** Functions that a hook of each kind accepts. */
+export interface BailHook<Args extends readonly unknown[], R> {
+  readonly kind: 'bail';
+  tap(fn: (...args: Args) => MaybePromise<Returned<R>>, options?: TapOptions): void;
+}
+export interface SyncBailHook<Args extends readonly unknown[], R> {
+  readonly kind: 'sync-bail';
+  tap(fn: (...args: Args) => Returned<R>, options?: TapOptions): void;
+}
+export interface WaterfallHook<T, Context> {
+  readonly kind: 'waterfall';
+  tap(fn: (value: T, ctx: Context) => MaybePromise<Returned<T>>, options?: TapOptions): void;
+}
+export interface SyncWaterfallHook<T, Context> {
+  readonly kind: 'sync-waterfall';
+  tap(fn: (value: T, ctx: Context) => Returned<T>, options?: TapOptions): void;
+}
+export interface SeriesHook<Args extends readonly unknown[]> {
+  readonly kind: 'series';
+  tap(fn: (...args: Args) => MaybePromise<void>, options?: TapOptions): void;
+}
+export interface SyncHook<Args extends readonly unknown[]> {
+  readonly kind: 'sync';
+  tap(fn: (...args: Args) => undefined | void, options?: TapOptions): void;
+}
+export interface ParallelHook<Args extends readonly unknown[]> {
+  readonly kind: 'parallel';
+  tap(fn: (...args: Args) => MaybePromise<void>, options?: TapOptions): void;
+}
+
+/** What every phase offers to its taps. */
+export interface PhaseContext {
+  readonly run: Run;
+  readonly stage: string;
+  readonly root: string;
+  readonly seed: number;
+  readonly logger: Logger;
+  /** Aborted by Ctrl-C or by the program that embeds the pipeline; long taps look at it. */
+  readonly signal: AbortSignal;
+  /** A progress bar; `done()` it. */
+  progress(label: string, total?: number): Progress;
+  /** The backend of this run, opened at first use. */
+  backend(): Promise<Backend>;
+}
+
+export type DataContext = PhaseContext;
+
+export interface ModelContext extends PhaseContext {
+  readonly dataset: Dataset;
+  readonly task: Task;
+}
+
+export interface TrainContext extends ModelContext {
+  readonly config: TrainConfig;
+  readonly model: Model;
+}
+
+export interface CompressContext extends ModelContext {
+  /** Runs the given rows (default: up to 64 training rows) through a model: for calibration and comparisons. */
+  predict(model: Model, rows?: readonly Row[]): Promise<readonly Tensors[]>;
+}
+
+export interface EvaluateContext extends ModelContext {
+  /** The model that is shipped: compressed, when something compresses. */
+  readonly model: Model;
+  /** The trained model at full precision. */
+  readonly reference: Model;
+  /** Task outputs for rows that were changed or made up, in order, e.g. counterfactuals. */
+  predict(rows: readonly Row[], variant?: 'model' | 'reference'): Promise<readonly Tensors[]>;
+  readonly split: readonly Row[];
+}
+
+/** Sections of an audit by name. */
+export type AuditReport = (name: string, section: AuditSection) => void;
+
+export interface EmitContext extends ModelContext {
+  readonly model: Model;
+  readonly reference: Model;
+  /** The model as trained, before anything was folded: adapters are still separate. */
+  readonly trained: Model;
+  readonly report: Report;
+  /** Absolute folder of the result. */
+  readonly outDir: string;
+  /** Writes a file below `outDir`; the whole folder appears at once when all is written. */
+  write(path: string, data: Uint8Array | string): Promise<void>;
+}
+
+/** Stages of `compress.transformModel`, each with what is true after it. */
+export const STAGE: {
+  /** Adapters and batch norms are part of the weights; outputs are unchanged, which is checked. */
+  readonly FOLD: -2000;
+  /** Constants are folded, dead nodes gone; outputs are unchanged, which is checked. */
+  readonly SIMPLIFY: -1000;
+  /** Weights may be zero or removed. */
+  readonly PRUNE: -200;
+  readonly DEFAULT: 0;
+  /** Weights may no longer be float. */
+  readonly QUANTIZE: 400;
+  /** Operators are fused for execution. */
+  readonly FUSE: 700;
+} = { FOLD: -2000, SIMPLIFY: -1000, PRUNE: -200, DEFAULT: 0, QUANTIZE: 400, FUSE: 700 };
+
+/** All hooks, by phase. */
+export interface Hooks {
+  readonly pipeline: {
+    /** After a run that succeeded. */
+    readonly afterRun: SeriesHook<[run: Run]>;
+    /** After a run that failed or was stopped. */
+    readonly onFail: SyncHook<[error: unknown, run: Run]>;
+  };
+  readonly data: {
+    /** Where rows come from. */
+    readonly resolveDataset: BailHook<[ctx: DataContext], Dataset>;
+    /** Cleaning, dropping, splitting, augmenting. */
+    readonly transformDataset: WaterfallHook<Dataset, DataContext>;
+    /** The dataset is final: train a vocabulary, fit a scaler. Results that later phases need go to `run.artifacts`. */
+    readonly afterDataset: SeriesHook<[dataset: Dataset, ctx: DataContext]>;
+    /** What the model is for. */
+    readonly resolveTask: BailHook<[dataset: Dataset, ctx: DataContext], Task>;
+    /** A row becomes features, e.g. `input_ids`. Runs for every row of every later phase; synchronous and pure. */
+    readonly transformSample: SyncWaterfallHook<Sample, SampleContext>;
+    readonly auditDataset: ParallelHook<[dataset: Dataset, report: AuditReport, ctx: DataContext]>;
+  };
+  readonly model: {
+    /** Builds or loads the model of a stage that starts from none. */
+    readonly resolveModel: BailHook<[ctx: ModelContext], Model>;
+    /** Surgery: adapters, fake quantisation, new heads. */
+    readonly transformModel: WaterfallHook<Model, ModelContext>;
+    readonly afterModel: SeriesHook<[model: Model, ctx: ModelContext]>;
+  };
+  readonly train: {
+    readonly beforeTrain: SeriesHook<[ctx: TrainContext]>;
+    /** Whether a parameter is trained; `undefined` leaves it to the parameter's own `trainable`. */
+    readonly shouldTrain: SyncBailHook<[name: string, parameter: Parameter, ctx: TrainContext], boolean>;
+    readonly resolveOptimizer: BailHook<[name: string, ctx: TrainContext], Optimizer>;
+    /** Traced: the model's inputs, by name. */
+    readonly transformInputs: SyncWaterfallHook<Readonly<Record<string, Value>>, StepContext>;
+    /** Traced: the model's outputs, by name. */
+    readonly transformOutputs: SyncWaterfallHook<Readonly<Record<string, Value>>, StepContext>;
+    /** Traced: what the loss compares with. */
+    readonly transformTargets: SyncWaterfallHook<Value, StepContext>;
+    /** Traced: the scalar loss. */
+    readonly transformLoss: SyncWaterfallHook<Value, StepContext>;
+    /** Traced: gradients by parameter name, before the optimizer. */
+    readonly transformGradients: SyncWaterfallHook<ReadonlyMap<string, Value>, StepContext>;
+    /** After every optimizer step. */
+    readonly onStep: SyncHook<[point: TrainPoint, ctx: TrainContext]>;
+    /** After every evaluation on the validation split; the first boolean decides. */
+    readonly shouldStop: SyncBailHook<[metrics: Metrics, ctx: TrainContext], boolean>;
+    readonly afterTrain: SeriesHook<[model: Model, report: TrainReport, ctx: TrainContext]>;
+  };
+  readonly compress: {
+    readonly beforeCompress: SeriesHook<[model: Model, ctx: CompressContext]>;
+    /** Whether a weight may be compressed; the first boolean decides. */
+    readonly shouldCompress: SyncBailHook<[name: string, parameter: Parameter, ctx: CompressContext], boolean>;
+    /** See {@link STAGE} for the order. */
+    readonly transformModel: WaterfallHook<Model, CompressContext>;
+    readonly afterCompress: SeriesHook<[model: Model, ctx: CompressContext]>;
+  };
+  readonly evaluate: {
+    readonly transformMetrics: WaterfallHook<VariantMetrics, EvaluateContext>;
+    readonly auditModel: ParallelHook<[ctx: EvaluateContext, report: AuditReport]>;
+    /** A simple method on the same splits, to compare with: metrics by name of the method. */
+    readonly resolveBaseline: BailHook<[ctx: EvaluateContext], Readonly<Record<string, Metrics>>>;
+  };
+  readonly emit: {
+    /** Writes files of the result. */
+    readonly emit: SeriesHook<[ctx: EmitContext]>;
+    readonly afterEmit: SeriesHook<[ctx: EmitContext]>;
+  };
+}
+
+/** What `transformSample` taps know. */
+export interface SampleContext {
+  readonly run: Run;
+  readonly task: Task;
+  readonly split: SplitName | undefined;
+  /** Longest sequence that the model or the training takes. */
+  readonly maxLength: number;
+}
+
+/** The hooks as plugins see them: only `tap`. */
+export type Scoped<H> = { readonly [G in keyof H]: { readonly [K in keyof H[G]]: Pick<Tappable<H[G][K]>, 'tap'> } };
+type Tappable<T> = T extends { tap: unknown } ? T : never;

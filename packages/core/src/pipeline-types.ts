@@ -1,0 +1,77 @@
+import type { Row } from './data/types.ts';
+import type { PhaseName, RunEvent } from './observe/events.ts';
+import type { Report } from './report/types.ts';
+import type { Metrics } from './task.ts';
+
+export interface RunOptions {
+  /** Stops the run: the checkpoint is written, the cache and the output folder stay whole. */
+  readonly signal?: AbortSignal | undefined;
+  /** Hears everything that the run tells. Must not throw. */
+  readonly onEvent?: ((event: RunEvent) => void) | undefined;
+  /** Stages to run, with those that they start from. @defaultValue all */
+  readonly stages?: readonly string[] | undefined;
+  /** Ignore cached results (they are still written). @defaultValue `false` */
+  readonly force?: boolean | undefined;
+}
+
+export interface RunResult {
+  readonly report: Report;
+  /** Absolute folder of the result; `undefined` when no stage of the run emits. */
+  readonly outDir: string | undefined;
+  /** Whether every gate was met. */
+  readonly accepted: boolean;
+}
+
+/** What one phase of one stage would do. */
+export interface PlanEntry {
+  readonly stage: string;
+  readonly phase: PhaseName;
+  /** Cache key, 64 hex digits. */
+  readonly key: string;
+  readonly cached: boolean;
+  /** Plugins that take part. */
+  readonly plugins: readonly string[];
+}
+
+/** A tap as `anneal inspect hooks` prints it. */
+export interface TapListing {
+  readonly stage: string;
+  /** `train.transformLoss`. */
+  readonly hook: string;
+  readonly kind: string;
+  readonly plugin: string;
+  /** The tap's own stage number. */
+  readonly order: number;
+}
+
+export interface EvaluateOptions extends Pick<RunOptions, 'signal' | 'onEvent'> {
+  /** Folder in transformers.js layout. @defaultValue the config's `outDir` */
+  readonly dir?: string | undefined;
+  /** Which file of `onnx/`: `model` or `model_quantized`. @defaultValue `model` */
+  readonly variant?: string | undefined;
+  /** Rows to predict instead of the test split; no metrics then unless they carry labels. */
+  readonly rows?: readonly Row[] | undefined;
+}
+
+export interface Prediction {
+  readonly row: Row;
+  /** Model outputs of the row by name, e.g. `{ logits: [1.2, -0.7] }`. */
+  readonly outputs: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface EvaluateResult {
+  readonly metrics: Metrics | undefined;
+  readonly predictions: readonly Prediction[];
+}
+
+/** A configured build. Made by `createPipeline`; may run any number of times. */
+export interface Pipeline extends AsyncDisposable {
+  /** What would run and what is cached; computes nothing heavy. */
+  plan(options?: Pick<RunOptions, 'stages'>): Promise<readonly PlanEntry[]>;
+  run(options?: RunOptions): Promise<RunResult>;
+  /** Evaluates an emitted folder. */
+  evaluate(options?: EvaluateOptions): Promise<EvaluateResult>;
+  /** Every tap in its final order. */
+  taps(): readonly TapListing[];
+  close(): Promise<void>;
+}

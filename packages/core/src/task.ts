@@ -1,0 +1,74 @@
+import type { DType, TensorData, Value } from '@anneal/graph';
+
+import type { Row, Sample } from './data/types.ts';
+import type { StepContext } from './train/types.ts';
+
+/** A measured quantity. */
+export interface Metric {
+  readonly value: number;
+  /** 95 % confidence interval, e.g. by bootstrap over rows. */
+  readonly ci95?: readonly [low: number, high: number] | undefined;
+}
+export type Metrics = Readonly<Record<string, Metric>>;
+
+/** A tensor that training needs besides the model's inputs. Shape without the batch axis; `'sequence'` is padded. */
+export interface TargetSpec {
+  readonly dtype: DType;
+  readonly shape: readonly (number | 'sequence')[];
+  /** @defaultValue `0` */
+  readonly pad?: number | undefined;
+}
+
+/** Collects a split's predictions batch by batch and turns them into metrics. */
+export interface Evaluator {
+  /** `outputs` are the model's outputs for `rows`, without padding rows. */
+  update(rows: readonly Row[], outputs: Readonly<Record<string, TensorData>>): void;
+  /** `intervals: false` leaves out the confidence intervals, which cost time. */
+  result(options: { readonly intervals: boolean }): Metrics;
+  /** Curves and tables for the report: a reliability diagram, a confusion matrix … */
+  figures?(): Readonly<Record<string, Figure>>;
+}
+
+/** A chart or table as data; the report draws it. */
+export type Figure =
+  | {
+      readonly kind: 'line' | 'bar' | 'scatter';
+      readonly title: string;
+      readonly x: FigureAxis;
+      readonly y: FigureAxis;
+      readonly series: readonly { readonly name: string; readonly points: readonly (readonly [number, number])[] }[];
+      /** Draw the diagonal, as reliability diagrams do. */
+      readonly diagonal?: boolean | undefined;
+    }
+  | {
+      readonly kind: 'table';
+      readonly title: string;
+      readonly columns: readonly string[];
+      readonly rows: readonly (readonly (string | number)[])[];
+    };
+export interface FigureAxis {
+  readonly label: string;
+  readonly min?: number | undefined;
+  readonly max?: number | undefined;
+}
+
+/** What a model is for: its targets, its loss and its metrics. */
+export interface Task {
+  /** `classification`, `regression`, `language-modeling` … Plugins look at it to decide whether they apply. */
+  readonly kind: string;
+  /** Class names by index, for classification. */
+  readonly labels?: readonly string[] | undefined;
+  /** Features by name that `encode` adds. */
+  readonly targets: Readonly<Record<string, TargetSpec>>;
+  /** Adds the target features to a sample. */
+  encode(sample: Sample): Sample;
+  /** Traced: the tensor that the loss compares with, e.g. one-hot `[batch, classes]`. Then `train.transformTargets`. */
+  traceTargets(features: Readonly<Record<string, Value>>, step: StepContext): Value;
+  /**
+   * Traced: the scalar training loss, a mean weighted by `step.sampleWeights`. Then `train.transformLoss`.
+   */
+  traceLoss(outputs: Readonly<Record<string, Value>>, targets: Value, step: StepContext): Value;
+  evaluator(): Evaluator;
+  /** The metric by which early stopping and the best checkpoint are chosen. */
+  readonly monitor: { readonly metric: string; readonly mode: 'min' | 'max' };
+}

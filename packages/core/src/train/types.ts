@@ -1,0 +1,139 @@
+import type { Ops, Value } from '@anneal/graph';
+
+import type { Task } from '../task.ts';
+
+/** Where training stands; what a schedule is a function of. */
+export interface StepProgress {
+  /** Optimizer steps done, from 0. */
+  readonly step: number;
+  /** Optimizer steps in all. */
+  readonly totalSteps: number;
+  readonly epoch: number;
+}
+
+/** A number that may change per step. */
+export type Schedule = number | ((progress: StepProgress) => number);
+
+/**
+ * What traced hooks get. They run once per compiled shape, must be synchronous and pure, and see symbolic tensors; what
+ * changes per step comes in through {@link StepContext.scalar} and {@link StepContext.random}.
+ */
+export interface StepContext {
+  readonly ops: Ops;
+  readonly task: Task;
+  /** Name of the stage. */
+  readonly stage: string;
+  /** Model inputs and targets of the batch, by name. */
+  readonly features: Readonly<Record<string, Value>>;
+  /** Rows of the batch, padding included. */
+  readonly batchSize: number;
+  /** float32 `[batchSize]`: 0 for padding rows. */
+  readonly sampleWeights: Value;
+  /** The trainable parameters, by name: for regularisers. */
+  readonly parameters: ReadonlyMap<string, Value>;
+  /** A float32 scalar input whose value is `schedule(progress)` at every step. The name is made unique per plugin. */
+  scalar(name: string, schedule: Schedule): Value;
+  /**
+   * A float32 tensor drawn anew for every step by the host's counter-based generator: the same for the same seed, step
+   * and name on every backend.
+   */
+  random(name: string, shape: readonly number[], distribution: RandomSpec): Value;
+}
+
+export type RandomSpec =
+  | { readonly kind: 'uniform'; readonly min?: number | undefined; readonly max?: number | undefined }
+  | { readonly kind: 'normal'; readonly mean?: number | undefined; readonly std?: number | undefined }
+  /** 1 with probability `rate`, else 0. */
+  | { readonly kind: 'bernoulli'; readonly rate: number }
+  /** Inverted dropout: 0 with probability `rate`, else `1 / (1 - rate)`. */
+  | { readonly kind: 'dropout'; readonly rate: number };
+
+/** What an update rule may use. */
+export interface UpdateContext {
+  readonly ops: Ops;
+  /** Learning rate of this parameter at this step. */
+  readonly learningRate: Value;
+  /** Steps done including this one, as float32: 1 at the first. */
+  readonly step: Value;
+  /** Decoupled weight decay of this parameter. */
+  readonly weightDecay: number;
+  /** Name of the parameter. */
+  readonly name: string;
+}
+
+/** An optimizer as pure graph functions. */
+export interface Optimizer {
+  readonly name: string;
+  /** State tensors per parameter, initially zero: shapes by name. */
+  state(shape: readonly number[]): Readonly<Record<string, readonly number[]>>;
+  /** Traced: the new parameter and state. */
+  update(
+    parameter: Value,
+    gradient: Value,
+    state: Readonly<Record<string, Value>>,
+    ctx: UpdateContext,
+  ): { readonly parameter: Value; readonly state: Readonly<Record<string, Value>> };
+}
+
+/** Training options; names follow Hugging Face's `TrainingArguments` where they have one. */
+export interface TrainConfig {
+  /** Passes over the training split. @defaultValue `3` */
+  epochs?: number | undefined;
+  /** Stops after so many optimizer steps, whatever `epochs` says. */
+  maxSteps?: number | undefined;
+  /** Rows per step. @defaultValue `32` */
+  batchSize?: number | undefined;
+  /** Longest sequence; longer ones are cut. @defaultValue the model's `max_position_embeddings`, or `512` */
+  maxLength?: number | undefined;
+  /** Padded lengths that programs are compiled for. @defaultValue up to four, from the data's lengths */
+  lengthBuckets?: readonly number[] | undefined;
+  /** `adamw`, `adam`, `sgd`, `lion` …, or an object with its options. @defaultValue `'adamw'` */
+  optimizer?: string | ({ name: string } & Readonly<Record<string, number | boolean>>) | undefined;
+  /** @defaultValue `5e-4` */
+  learningRate?: number | undefined;
+  /** Decoupled; not applied to biases and normalisation weights. @defaultValue `0.01` */
+  weightDecay?: number | undefined;
+  /** @defaultValue `'linear'` */
+  lrScheduler?: 'constant' | 'linear' | 'cosine' | undefined;
+  /** Part of the steps in which the learning rate rises from 0. @defaultValue `0` */
+  warmupRatio?: number | undefined;
+  /** Global norm to which gradients are clipped; 0 turns it off. @defaultValue `1` */
+  maxGradNorm?: number | undefined;
+  /** Batches per optimizer step. @defaultValue `1` */
+  gradientAccumulationSteps?: number | undefined;
+  /** Stop when the monitored metric has not improved for so many evaluations; off when absent. */
+  earlyStopping?: { patience: number; minDelta?: number | undefined } | undefined;
+  /** Keep the weights of the best evaluation rather than the last. @defaultValue `true` */
+  loadBestModel?: boolean | undefined;
+  /** Steps between checkpoints; one is also written at the end of every epoch and on Ctrl-C. @defaultValue `200` */
+  saveSteps?: number | undefined;
+  /** Non-finite steps in a row after which training fails. @defaultValue `5` */
+  maxNonFiniteSteps?: number | undefined;
+}
+
+/** A point of the training curve. */
+export interface TrainPoint {
+  readonly step: number;
+  readonly epoch: number;
+  readonly loss: number;
+  readonly learningRate: number;
+  readonly gradNorm: number;
+}
+
+export interface TrainReport {
+  readonly stage: string;
+  readonly steps: number;
+  readonly epochs: number;
+  readonly trainableParameters: number;
+  readonly totalParameters: number;
+  readonly tokens: number;
+  readonly tokensPerSecond: number;
+  readonly seconds: number;
+  readonly compileSeconds: number;
+  readonly skippedSteps: number;
+  readonly stoppedEarly: boolean;
+  readonly curve: readonly TrainPoint[];
+  /** Metrics on the validation split, by step. */
+  readonly validation: readonly { readonly step: number; readonly metrics: Readonly<Record<string, number>> }[];
+  readonly best: { readonly step: number; readonly metric: string; readonly value: number } | undefined;
+}
