@@ -59,6 +59,7 @@ export type {
 export { createLogger, type LogEntry, type Logger, type LogLevel } from './observe/logger.ts';
 export type { Progress } from './observe/progress.ts';
 export type { PhaseName, RunEvent } from './observe/events.ts';
+export { type Random, random } from './random.ts';
 export { Artifacts } from './artifacts.ts';
 export type { Run } from './run.ts';
 export type {
