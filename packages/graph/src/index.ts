@@ -28,7 +28,20 @@ export {
   type Shape,
   Value,
 } from './ir.ts';
-export { broadcastShapes, INFER, type InferContext, type InferRule, inferRule, type OpKey, opKey, type TensorType } from './infer/index.ts';
+export {
+  broadcastShapes,
+  INFER,
+  type InferContext,
+  type InferRule,
+  inferRule,
+  type OpKey,
+  opKey,
+  type TensorType,
+} from './infer/index.ts';
+export { type GradientOptions, gradients } from './autodiff/gradients.ts';
+export { type DifferentiableOp, VJP } from './autodiff/rules/index.ts';
+export { STOP, type StopOp } from './autodiff/stop.ts';
+export type { Pullback, Stop, VjpContext, VjpRule } from './autodiff/types.ts';
 export { GraphBuilder, type NodeOptions, type ParameterOptions } from './builder.ts';
 export type { Operand, Ops, ReduceOptions } from './ops/types.ts';
 export {
@@ -42,12 +55,7 @@ export {
   valuesOf,
   withParameters,
 } from './transform.ts';
-export type {
-  Backend,
-  BackendInfo,
-  BackendState,
-  CompileOptions,
-  Program,
-  Tensors,
-  TensorSpec,
-} from './backend.ts';
+export type { Backend, BackendInfo, BackendState, CompileOptions, Program, Tensors, TensorSpec } from './backend.ts';
+export { type ByteWriter, memorySource, memoryWriter } from './formats/source.ts';
+export type { ExternalData, ExternalOptions, StoredTensor } from './formats/onnx/external.ts';
+export { type OnnxModel, writeOnnx, type WriteOnnxOptions } from './formats/onnx/write.ts';
