@@ -1,1 +1,32 @@
-export {};
+export { byteAlphabet, bytesToToken, tokenToBytes } from './bpe/bytes.ts';
+export { formatTemplate, parseTemplate, type Template, type TemplatePiece } from './bpe/template.ts';
+export type { TextRules } from './bpe/text.ts';
+export {
+  Tokenizer,
+  type AddedToken,
+  type DecodeOptions,
+  type EncodeOptions,
+  type Encoding,
+  type TokenizerDefinition,
+  type TokenRole,
+} from './bpe/tokenizer.ts';
+export {
+  BpeTrainer,
+  trainBpe,
+  trainVocabulary,
+  type BpeTrainOptions,
+  type Vocabulary,
+  type VocabularyOptions,
+  type WordCounts,
+} from './bpe/train.ts';
+export { BERT_TOKENS, defineTokenizer, specialTokensOf, type DefineOptions } from './define.ts';
+export { readTokenizer } from './format/read.ts';
+export {
+  specialTokensMap,
+  toTokenizerConfig,
+  toTokenizerJson,
+  type Json,
+  type JsonObject,
+  type TokenizerConfigOptions,
+} from './format/write.ts';
+export { TOKENIZER_CODES, TokenizerError, type TokenizerCode, type TokenizerErrorDetails } from './problems.ts';
