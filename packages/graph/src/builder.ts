@@ -75,6 +75,12 @@ export class GraphBuilder {
     return this.#parameters.get(name);
   }
 
+  /** The parameter that `value` is, when it is one. */
+  parameterOf(value: Value): Parameter | undefined {
+    const found = this.#parameters.get(value.name);
+    return found?.value === value ? found : undefined;
+  }
+
   /** A constant tensor. */
   constant(data: TensorData, name: string = `const_${this.#counter++}`): Value {
     const value = new Value(name, data.dtype, data.shape);
@@ -122,6 +128,25 @@ export class GraphBuilder {
     });
     this.nodes.push({ op, domain, inputs: [...inputs], outputs: values, attributes, scope });
     return values;
+  }
+
+  /**
+   * Adds an optional output to a node that was built without it, as a gradient needs the statistics of a
+   * normalisation. Values keep their identity.
+   */
+  addOutput(node: Node, index: number): Value {
+    const first = node.outputs.find((value) => value !== undefined) as Value;
+    const at = this.nodes.findIndex(({ outputs }) => outputs.includes(first));
+    const { op, domain, inputs, outputs, attributes, scope } = this.nodes[at] ?? node;
+    const existing = outputs[index];
+    if (existing !== undefined) return existing;
+    const count = Math.max(outputs.length, index + 1);
+    const type = this.#infer(op, domain, inputs, attributes, count, undefined, scope)[index];
+    if (at < 0 || type === undefined) throw new GraphError('ANNEAL_E_OP', `${op}: has no output ${index}`);
+    const value = new Value(`${op}_${this.#counter++}`, type.dtype, type.shape);
+    const wanted = Array.from({ length: count }, (_, i) => (i === index ? value : outputs[i]));
+    this.nodes[at] = { op, domain, inputs, outputs: wanted, attributes, scope };
+    return value;
   }
 
   /** Appends a node with one output and returns it. */

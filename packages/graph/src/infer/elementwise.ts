@@ -105,6 +105,7 @@ const UNARY_OPS = [
   'com.microsoft.FastGelu',
   'com.microsoft.QuickGelu',
   'com.microsoft.BiasGelu',
+  'anneal.StopGradient',
 ] as const;
 
 const BROADCAST_OPS = [

@@ -17,7 +17,13 @@ export type OpKey =
   | keyof typeof nn;
 
 /** Shape and dtype rules, one per operator. */
-export const INFER: Readonly<Record<OpKey, InferRule>> = { ...elementwise, ...reductions, ...linear, ...movement, ...nn };
+export const INFER: Readonly<Record<OpKey, InferRule>> = {
+  ...elementwise,
+  ...reductions,
+  ...linear,
+  ...movement,
+  ...nn,
+};
 
 export function inferRule(key: string): InferRule | undefined {
   return Object.hasOwn(INFER, key) ? INFER[key as OpKey] : undefined;

@@ -1,0 +1,184 @@
+import type { GraphBuilder } from '../builder.ts';
+import { isFloat } from '../dtype.ts';
+import { GraphError } from '../error.ts';
+import { opKey } from '../infer/index.ts';
+import type { Node, Value } from '../ir.ts';
+import { createContext } from './context.ts';
+import { ruleOf } from './rules/index.ts';
+import { stopOf } from './stop.ts';
+
+export interface GradientOptions {
+  /**
+   * The gradient of whatever is minimised with respect to `loss`, of the same shape: a loss scale, or the upstream
+   * gradient of a part of a model. @defaultValue `1`, for a scalar loss
+   */
+  readonly seed?: Value | undefined;
+  /**
+   * What a value of `wrt` gets that the loss does not depend on: an error, a tensor of zeros, or no entry in the
+   * result. @defaultValue `'error'`
+   */
+  readonly unused?: 'error' | 'zeros' | 'omit' | undefined;
+}
+
+/**
+ * Reverse-mode differentiation: appends the nodes that compute d`loss`/d`wrt` to `g` and returns the gradients, which
+ * are ordinary values (and so can be differentiated again). Shapes must be static.
+ *
+ * Only what lies on a path from `wrt` to `loss` is differentiated: a frozen weight costs no product, and nothing is
+ * computed below the lowest trainable value. Integer and bool values end a path.
+ *
+ * @throws GraphError `ANNEAL_E_NOT_DIFFERENTIABLE` when a path leads through an operator without a gradient;
+ * `ANNEAL_E_SHAPE` when the loss is no scalar and no `seed` is given; `ANNEAL_E_GRAPH` when the loss does not depend on
+ * a value and `unused` is `'error'`.
+ */
+export function gradients(
+  g: GraphBuilder,
+  loss: Value,
+  wrt: readonly Value[],
+  options: GradientOptions = {},
+): Map<Value, Value> {
+  const { unused = 'error' } = options;
+  const active = reachable(g.nodes, wrt);
+  const path = pathTo(g.nodes, loss, active);
+  for (const node of path) refuse(node, active);
+
+  const found = new Map<Value, Value>();
+  if (active.has(loss)) found.set(loss, seedOf(g, loss, options.seed));
+  for (const node of path.reverse()) {
+    const grads = node.outputs.map((value) => value && found.get(value));
+    if (grads.every((grad) => grad === undefined)) continue;
+    g.scope(node.scope, () => propagate(g, node, grads, active, found));
+  }
+
+  const result = new Map<Value, Value>();
+  for (const value of wrt) {
+    const grad = found.get(value) ?? (unused === 'zeros' ? g.ops.zeros(value.dims, value.dtype) : undefined);
+    if (grad !== undefined) result.set(value, grad);
+    else if (unused === 'error') throw independent(loss, value);
+  }
+  return result;
+}
+
+/** Values that depend differentiably on `wrt`. */
+function reachable(nodes: readonly Node[], wrt: readonly Value[]): Set<Value> {
+  for (const value of wrt) {
+    if (!isFloat(value.dtype)) {
+      throw new GraphError(
+        'ANNEAL_E_DTYPE',
+        `gradients: "${value.name}" is ${value.dtype}, only floats have a gradient`,
+      );
+    }
+  }
+  const active = new Set<Value>(wrt);
+  for (const node of nodes) {
+    if (!node.inputs.some((value) => value && active.has(value))) continue;
+    const stop = stopOf(node);
+    if (stop?.kind === 'zero') continue;
+    for (const value of node.outputs) {
+      // Quantised values carry a gradient to their scale; behind a refused operator the path goes on to be reported.
+      if (value && (isFloat(value.dtype) || stop !== undefined || node.op === 'QuantizeLinear')) active.add(value);
+    }
+  }
+  return active;
+}
+
+/** The nodes between the active values and the loss, in order. */
+function pathTo(nodes: readonly Node[], loss: Value, active: ReadonlySet<Value>): Node[] {
+  const wanted = new Set<Value>([loss]);
+  const path: Node[] = [];
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const node = nodes[i] as Node;
+    if (!node.outputs.some((value) => value && wanted.has(value) && active.has(value))) continue;
+    if (stopOf(node)?.kind === 'zero') continue;
+    const sources = node.inputs.filter((value) => value !== undefined && active.has(value));
+    if (sources.length === 0) continue;
+    path.push(node);
+    for (const value of sources) wanted.add(value as Value);
+  }
+  return path.reverse();
+}
+
+function refuse(node: Node, active: ReadonlySet<Value>): void {
+  const stop = stopOf(node);
+  if (stop === undefined) return;
+  const from = node.inputs.find((value) => value && active.has(value));
+  throw new GraphError(
+    'ANNEAL_E_NOT_DIFFERENTIABLE',
+    `${where(node)} lies between "${from?.name}" and the loss and has no gradient: ${stop.reason}`,
+    {
+      at: { op: opKey(node.domain, node.op), module: node.scope },
+      fix: stop.fix ?? 'freeze what lies below it, or cut the path with ops.stopGradient',
+    },
+  );
+}
+
+function where(node: Node): string {
+  return node.scope === '' ? node.op : `${node.op} in ${node.scope}`;
+}
+
+function seedOf(g: GraphBuilder, loss: Value, seed: Value | undefined): Value {
+  if (seed === undefined) {
+    if (loss.rank === 0) return g.scalar(1, loss.dtype);
+    throw new GraphError(
+      'ANNEAL_E_SHAPE',
+      `gradients: the loss must be a scalar, received [${loss.shape.join(', ')}]`,
+      {
+        fix: 'reduce it with ops.mean or ops.sum, or give its gradient as `seed`',
+      },
+    );
+  }
+  if (seed.dtype !== loss.dtype || seed.shape.join() !== loss.shape.join()) {
+    throw new GraphError(
+      'ANNEAL_E_SHAPE',
+      `gradients: the seed must be like the loss, ${loss.dtype}[${loss.shape.join(', ')}], ` +
+        `received ${seed.dtype}[${seed.shape.join(', ')}]`,
+    );
+  }
+  return seed;
+}
+
+/** Applies the rule of one node and adds the gradients of its inputs to `found`. */
+function propagate(
+  g: GraphBuilder,
+  node: Node,
+  grads: readonly (Value | undefined)[],
+  active: ReadonlySet<Value>,
+  found: Map<Value, Value>,
+): void {
+  const needs = (index: number): boolean => {
+    const value = node.inputs[index];
+    return value !== undefined && active.has(value);
+  };
+  const rule = ruleOf(node) as NonNullable<ReturnType<typeof ruleOf>>;
+  const pullbacks = rule(createContext(g, node, grads, needs));
+  node.inputs.forEach((value, i) => {
+    if (value === undefined || !needs(i)) return;
+    const grad = pullbacks[i]?.();
+    if (grad === undefined) {
+      throw new GraphError(
+        'ANNEAL_E_NOT_DIFFERENTIABLE',
+        `${where(node)} has no gradient with respect to its input ${i}, "${value.name}"`,
+        {
+          at: { op: opKey(node.domain, node.op), module: node.scope },
+          fix: 'freeze that input, or cut the path with ops.stopGradient',
+        },
+      );
+    }
+    if (grad.shape.join() !== value.shape.join()) {
+      throw new GraphError(
+        'ANNEAL_E_GRAPH',
+        `${where(node)}: the gradient of input ${i} has shape [${grad.shape.join()}], not [${value.shape.join()}]`,
+        { at: { op: opKey(node.domain, node.op), module: node.scope } },
+      );
+    }
+    const other = found.get(value);
+    // Pairwise as they come rather than one Sum at the end: the same traffic, and two buffers alive instead of all.
+    found.set(value, other === undefined ? grad : g.ops.add(other, grad));
+  });
+}
+
+function independent(loss: Value, value: Value): GraphError {
+  return new GraphError('ANNEAL_E_GRAPH', `"${loss.name}" does not depend on "${value.name}" in a differentiable way`, {
+    fix: "leave it out, or choose gradients(…, { unused: 'zeros' }) or { unused: 'omit' }",
+  });
+}
