@@ -55,7 +55,18 @@ export {
   valuesOf,
   withParameters,
 } from './transform.ts';
+export { evaluate, type EvaluateOptions, interpret } from './interpret/evaluate.ts';
+export {
+  decodeFloat,
+  encodeFloat,
+  fromFloat16Bits,
+  isSmallFloat,
+  roundFloat,
+  type SmallFloat,
+  toFloat16Bits,
+} from './float16.ts';
 export type { Backend, BackendInfo, BackendState, CompileOptions, Program, Tensors, TensorSpec } from './backend.ts';
 export { type ByteWriter, memorySource, memoryWriter } from './formats/source.ts';
 export type { ExternalData, ExternalOptions, StoredTensor } from './formats/onnx/external.ts';
+export { scopeOfNodeName } from './formats/onnx/names.ts';
 export { type OnnxModel, writeOnnx, type WriteOnnxOptions } from './formats/onnx/write.ts';
