@@ -56,6 +56,7 @@ export {
   withParameters,
 } from './transform.ts';
 export { evaluate, type EvaluateOptions, interpret } from './interpret/evaluate.ts';
+export { referenceBackend } from './interpret/backend.ts';
 export {
   decodeFloat,
   encodeFloat,
