@@ -15,7 +15,7 @@ export const BERT_TOKENS: Readonly<Record<'pad' | 'unk' | 'cls' | 'sep' | 'mask'
 /** What a vocabulary needs to become a tokenizer. */
 export interface DefineOptions extends TextRules {
   /** Special tokens by role. @defaultValue {@link BERT_TOKENS} */
-  roles?: Readonly<Partial<Record<TokenRole, string>>> | undefined;
+  roles?: Readonly<Partial<Record<TokenRole, string | undefined>>> | undefined;
   /** More special tokens, without a role. @defaultValue `[]` */
   extraTokens?: readonly string[] | undefined;
   /** How a text becomes a sequence: `$A` and special tokens. @defaultValue `[CLS] $A` where there is a `cls` token, else `$A` */
@@ -26,14 +26,19 @@ export interface DefineOptions extends TextRules {
   maxLength?: number | undefined;
 }
 
+function rolesOf({ roles = BERT_TOKENS }: DefineOptions): Partial<Record<TokenRole, string>> {
+  return Object.fromEntries(Object.entries(roles).filter(([, token]) => token !== undefined));
+}
+
 /** All special tokens of the options, in the order of their ids: pass them to training as `specialTokens`. */
-export function specialTokensOf({ roles = BERT_TOKENS, extraTokens = [] }: DefineOptions): string[] {
-  return [...new Set([...Object.values(roles), ...extraTokens])];
+export function specialTokensOf(options: DefineOptions): string[] {
+  return [...new Set([...Object.values(rolesOf(options)), ...(options.extraTokens ?? [])])];
 }
 
 /** Puts a trained vocabulary, special tokens and templates together. */
 export function defineTokenizer(vocabulary: Vocabulary, options: DefineOptions = {}): TokenizerDefinition {
-  const { roles = BERT_TOKENS, maxLength, normalization, lowercase, addPrefixSpace, individualDigits } = options;
+  const { maxLength, normalization, lowercase, addPrefixSpace, individualDigits } = options;
+  const roles = rolesOf(options);
   const { cls, sep } = roles;
   const ids = new Map(vocabulary.tokens.map((token, id) => [token, id]));
   let next = vocabulary.tokens.length;

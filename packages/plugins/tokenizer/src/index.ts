@@ -21,12 +21,8 @@ export {
 } from './bpe/train.ts';
 export { BERT_TOKENS, defineTokenizer, specialTokensOf, type DefineOptions } from './define.ts';
 export { readTokenizer } from './format/read.ts';
-export {
-  specialTokensMap,
-  toTokenizerConfig,
-  toTokenizerJson,
-  type Json,
-  type JsonObject,
-  type TokenizerConfigOptions,
-} from './format/write.ts';
-export { TOKENIZER_CODES, TokenizerError, type TokenizerCode, type TokenizerErrorDetails } from './problems.ts';
+export { specialTokensMap, toTokenizerConfig, toTokenizerJson, type TokenizerConfigOptions } from './format/write.ts';
+export { measureTokenizer, type TokenizerMeasure } from './measure.ts';
+export type { TokenizerOptions } from './options.ts';
+export { tokenizer, tokenizer as default, TOKENIZER_SUMMARY, type TokenizerSummary } from './plugin.ts';
+export { TOKENIZER_CODES, type TokenizerCode } from './problems.ts';

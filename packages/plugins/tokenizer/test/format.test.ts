@@ -1,3 +1,4 @@
+import { AnnealError } from '@anneal/core';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { describe, expect, it } from 'vitest';
 
@@ -6,7 +7,6 @@ import {
   readTokenizer,
   specialTokensOf,
   Tokenizer,
-  TokenizerError,
   TOKENIZER_CODES,
   toTokenizerConfig,
   toTokenizerJson,
@@ -171,13 +171,13 @@ describe('readTokenizer', () => {
 
 describe('a bad tokenizer.json', () => {
   const good = JSON.parse(files(trained())[0]) as Record<string, object>;
-  const failing = (change: object): TokenizerError => {
+  const failing = (change: object): AnnealError => {
     try {
       readTokenizer(JSON.stringify({ ...good, ...change }));
     } catch (error) {
-      expect(error).toBeInstanceOf(TokenizerError);
-      expect(TOKENIZER_CODES).toHaveProperty((error as TokenizerError).code);
-      return error as TokenizerError;
+      expect(error).toBeInstanceOf(AnnealError);
+      expect(TOKENIZER_CODES).toHaveProperty((error as AnnealError).code);
+      return error as AnnealError;
     }
     throw new Error('expected an error');
   };

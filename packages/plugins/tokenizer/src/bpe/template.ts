@@ -1,4 +1,4 @@
-import { TokenizerError } from '../problems.ts';
+import { problem } from '../problems.ts';
 
 /** One place of a template: a special token, or the tokens of text A or B. */
 export type TemplatePiece =
@@ -17,7 +17,7 @@ export const PLAIN_TEMPLATE: Template = { single: parseTemplate('$A'), pair: par
 /**
  * Reads the template notation of Hugging Face tokenizers: pieces separated by spaces, `$A` and `$B` for the texts, anything
  * else a special token, each with an optional `:type`. Example: `[CLS] $A [SEP] $B:1 [SEP]:1`.
- * @throws TokenizerError `TOKENIZER_E_TEMPLATE` when `$A` is missing, or a text occurs twice
+ * @throws AnnealError `TOKENIZER_E_TEMPLATE` when `$A` is missing, or a text occurs twice
  */
 export function parseTemplate(template: string): TemplatePiece[] {
   const pieces = template
@@ -31,7 +31,7 @@ export function parseTemplate(template: string): TemplatePiece[] {
     });
   const sequences = pieces.filter((piece) => piece.kind === 'sequence').map((piece) => piece.sequence);
   if (!sequences.includes('A') || new Set(sequences).size !== sequences.length) {
-    throw new TokenizerError(
+    throw problem(
       'TOKENIZER_E_TEMPLATE',
       `a template must hold \`$A\` once and \`$B\` at most once, received ${JSON.stringify(template)}`,
     );

@@ -1,4 +1,4 @@
-import { TokenizerError } from '../problems.ts';
+import { problem } from '../problems.ts';
 import { forEachWord, forEachWordOrDigit, type WordVisitor } from './pretokenize.ts';
 
 /** What happens to a text before it becomes tokens. The same rules must hold for training and encoding. */
@@ -13,10 +13,10 @@ export interface TextRules {
   individualDigits?: boolean | undefined;
 }
 
-/** @throws TokenizerError `TOKENIZER_E_OPTION` for rules that no `tokenizer.json` can say */
+/** @throws AnnealError `TOKENIZER_E_OPTION` for rules that no `tokenizer.json` can say */
 export function checkRules({ addPrefixSpace = false, individualDigits = false }: TextRules): void {
   if (!addPrefixSpace || !individualDigits) return;
-  throw new TokenizerError(
+  throw problem(
     'TOKENIZER_E_OPTION',
     'options `addPrefixSpace` and `individualDigits` exclude each other, received true for both',
     { path: ['addPrefixSpace'], fix: 'leave out `addPrefixSpace`' },

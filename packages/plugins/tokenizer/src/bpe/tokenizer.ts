@@ -1,6 +1,6 @@
 import { byteCodePoints, tokenToBytes, writeUtf8 } from './bytes.ts';
 import { IdList, MergeRules, MOST_MERGES, mergeWord } from './merge.ts';
-import { TokenizerError } from '../problems.ts';
+import { problem } from '../problems.ts';
 import {
   addedBy,
   formatTemplate,
@@ -71,10 +71,7 @@ const LONGEST_CACHED = 48;
 function requireId(ids: ReadonlyMap<string, number>, token: string, where: string): number {
   const id = ids.get(token);
   if (id !== undefined) return id;
-  throw new TokenizerError(
-    'TOKENIZER_E_VOCABULARY',
-    `${where} names the token ${JSON.stringify(token)}, which has no id`,
-  );
+  throw problem('TOKENIZER_E_VOCABULARY', `${where} names the token ${JSON.stringify(token)}, which has no id`);
 }
 
 function checkTemplate({ single, pair }: Template, ids: ReadonlyMap<string, number>): void {
@@ -82,7 +79,7 @@ function checkTemplate({ single, pair }: Template, ids: ReadonlyMap<string, numb
   const holds = (pieces: readonly TemplatePiece[], sequence: 'A' | 'B'): boolean =>
     pieces.some((piece) => piece.kind === 'sequence' && piece.sequence === sequence);
   if (!holds(single, 'A') || holds(single, 'B') || !holds(pair, 'A') || !holds(pair, 'B')) {
-    throw new TokenizerError(
+    throw problem(
       'TOKENIZER_E_TEMPLATE',
       `expected \`$A\` in the template for one text and \`$A\` and \`$B\` in that for a pair, ` +
         `received ${JSON.stringify([formatTemplate(single), formatTemplate(pair)])}`,
@@ -114,17 +111,14 @@ export class Tokenizer {
   #bytes = new Uint8Array(3 * LONGEST_CACHED);
   #symbols = new Int32Array(3 * LONGEST_CACHED);
 
-  /** @throws TokenizerError `TOKENIZER_E_VOCABULARY` or `TOKENIZER_E_TEMPLATE` when the definition contradicts itself */
+  /** @throws AnnealError `TOKENIZER_E_VOCABULARY` or `TOKENIZER_E_TEMPLATE` when the definition contradicts itself */
   constructor(definition: TokenizerDefinition) {
     this.definition = definition;
     const { tokens, merges, added, roles, template, rules } = definition;
     checkRules(rules);
     const ids = new Map(tokens.map((token, id) => [token, id]));
     if (merges.length > MOST_MERGES) {
-      throw new TokenizerError(
-        'TOKENIZER_E_VOCABULARY',
-        `expected at most ${MOST_MERGES} merges, received ${merges.length}`,
-      );
+      throw problem('TOKENIZER_E_VOCABULARY', `expected at most ${MOST_MERGES} merges, received ${merges.length}`);
     }
     this.#rules = new MergeRules(
       merges.map(([left, right]) => {
@@ -168,7 +162,7 @@ export class Tokenizer {
     const pieces = addSpecialTokens ? all : all.filter((piece) => piece.kind === 'sequence');
     const room = maxLength - addedBy(pieces);
     if (!(room >= 0)) {
-      throw new TokenizerError(
+      throw problem(
         'TOKENIZER_E_OPTION',
         `\`maxLength\` must leave room for ${addedBy(pieces)} special tokens, received ${maxLength}`,
         { path: ['maxLength'] },
@@ -183,7 +177,7 @@ export class Tokenizer {
 
   /**
    * Turns ids back into text. Bytes that are not valid UTF-8 (a token sequence cut inside a character) become U+FFFD.
-   * @throws TokenizerError `TOKENIZER_E_ID` when an id is not in the vocabulary
+   * @throws AnnealError `TOKENIZER_E_ID` when an id is not in the vocabulary
    */
   decode(ids: ArrayLike<number>, { skipSpecialTokens = true }: DecodeOptions = {}): string {
     const parts: Uint8Array[] = [];
@@ -210,7 +204,7 @@ export class Tokenizer {
     const added = this.definition.added.find((token) => token.id === id);
     const token = added?.content ?? this.definition.tokens[id];
     if (token === undefined) {
-      throw new TokenizerError('TOKENIZER_E_ID', `expected a token id in [0, ${this.vocabSize}), received ${id}`);
+      throw problem('TOKENIZER_E_ID', `expected a token id in [0, ${this.vocabSize}), received ${id}`);
     }
     const bytes = (added ? undefined : tokenToBytes(token)) ?? new TextEncoder().encode(token);
     this.#tokenBytes[id] = bytes;

@@ -1,6 +1,6 @@
 import { byteAlphabet, byteCodePoints, writeUtf8 } from './bytes.ts';
 import { Corpus, learnMerges } from './learn.ts';
-import { TokenizerError } from '../problems.ts';
+import { problem } from '../problems.ts';
 import { checkRules, normalizeText, splitText, type TextRules } from './text.ts';
 import { grown, WordTable } from './word-table.ts';
 
@@ -92,14 +92,14 @@ function checkOptions(options: VocabularyOptions): void {
   for (const name of ['vocabSize', 'minFrequency', 'limitAlphabet', 'maxTokenLength'] as const) {
     const value = options[name];
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
-      throw new TokenizerError('TOKENIZER_E_OPTION', `option \`${name}\` must be an integer >= 0, received ${value}`, {
+      throw problem('TOKENIZER_E_OPTION', `option \`${name}\` must be an integer >= 0, received ${value}`, {
         path: [name],
       });
     }
   }
   const special = options.specialTokens ?? [];
   if (special.includes('') || new Set(special).size !== special.length) {
-    throw new TokenizerError(
+    throw problem(
       'TOKENIZER_E_OPTION',
       `option \`specialTokens\` must hold different, non-empty strings, received ${JSON.stringify(special)}`,
       { path: ['specialTokens'] },
@@ -110,7 +110,7 @@ function checkOptions(options: VocabularyOptions): void {
 /**
  * Trains a vocabulary on counted words by pair merging (Sennrich, Haddow and Birch, 2016, "Neural Machine Translation of
  * Rare Words with Subword Units"). Deterministic: highest count first, then smallest ids, as Hugging Face tokenizers does.
- * @throws TokenizerError `TOKENIZER_E_OPTION` when an option is out of range, or `vocabSize` has no room for the special tokens and the alphabet
+ * @throws AnnealError `TOKENIZER_E_OPTION` when an option is out of range, or `vocabSize` has no room for the special tokens and the alphabet
  */
 export function trainVocabulary(
   words: WordCounts,
@@ -154,7 +154,7 @@ export function trainVocabulary(
     for (const code of alphabet) continues.set(code, tokens.idOf(prefix + String.fromCodePoint(code), 1));
   }
   if (tokens.list.length > vocabSize) {
-    throw new TokenizerError(
+    throw problem(
       'TOKENIZER_E_OPTION',
       `option \`vocabSize\` must leave room for the special tokens and the alphabet, received ${vocabSize}`,
       { path: ['vocabSize'], fix: `use at least ${tokens.list.length}` },

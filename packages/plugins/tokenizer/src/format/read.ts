@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 
 import type { AddedToken, TokenizerDefinition, TokenRole } from '../bpe/tokenizer.ts';
-import { TokenizerError } from '../problems.ts';
+import { problem } from '../problems.ts';
 import { readDecoder, readNormalizer, readPreTokenizer, readTemplate, stepSchema } from './steps.ts';
 import { idSchema, unsupported, validate } from './validate.ts';
 import { ROLE_KEYS } from './write.ts';
@@ -57,7 +57,7 @@ function parseJson(text: string, name: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new TokenizerError('TOKENIZER_E_FORMAT', `${name} is not JSON: ${(cause as Error).message}`, { cause });
+    throw problem('TOKENIZER_E_FORMAT', `${name} is not JSON: ${(cause as Error).message}`, { cause });
   }
 }
 
@@ -68,16 +68,14 @@ function readTokens(file: File): string[] {
   const place = (token: string, id: unknown, path: readonly (string | number)[]): void => {
     // More ids than tokens would leave holes; the bound also keeps a forged id from allocating.
     if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= size) {
-      throw new TokenizerError(
-        'TOKENIZER_E_FORMAT',
-        `${path.join('.')}: expected an id in [0, ${size}), received ${String(id)}`,
-        { path },
-      );
+      throw problem('TOKENIZER_E_FORMAT', `${path.join('.')}: expected an id in [0, ${size}), received ${String(id)}`, {
+        path,
+      });
     }
     const holder = tokens[id];
     if (holder !== undefined && holder !== token) {
       const both = `${JSON.stringify(holder)} and ${JSON.stringify(token)}`;
-      throw new TokenizerError('TOKENIZER_E_FORMAT', `${path.join('.')}: ${both} have the same id ${id}`, { path });
+      throw problem('TOKENIZER_E_FORMAT', `${path.join('.')}: ${both} have the same id ${id}`, { path });
     }
     tokens[id] = token;
   };
@@ -85,7 +83,7 @@ function readTokens(file: File): string[] {
   for (const [index, { content, id }] of file.added_tokens.entries()) place(content, id, ['added_tokens', index]);
   return Array.from(tokens, (token, id) => {
     if (token !== undefined) return token;
-    throw new TokenizerError('TOKENIZER_E_FORMAT', `model.vocab: no token has the id ${id}`, {
+    throw problem('TOKENIZER_E_FORMAT', `model.vocab: no token has the id ${id}`, {
       path: ['model', 'vocab'],
     });
   });
@@ -97,13 +95,9 @@ function readMerges(file: File): (readonly [string, string])[] {
     const [left, right] = pair;
     if (pair.length === 2 && left && right) return [left, right] as const;
     const path = ['model', 'merges', index];
-    throw new TokenizerError(
-      'TOKENIZER_E_FORMAT',
-      `${path.join('.')}: expected two tokens, received ${JSON.stringify(merge)}`,
-      {
-        path,
-      },
-    );
+    throw problem('TOKENIZER_E_FORMAT', `${path.join('.')}: expected two tokens, received ${JSON.stringify(merge)}`, {
+      path,
+    });
   });
 }
 
@@ -130,7 +124,7 @@ function readConfig(text: string | undefined): Pick<TokenizerDefinition, 'roles'
 
 /**
  * Reads a Hugging Face `tokenizer.json` (byte-level BPE, both notations of `merges`) and the `tokenizer_config.json` beside it.
- * @throws TokenizerError `TOKENIZER_E_FORMAT` when a file is damaged, `TOKENIZER_E_UNSUPPORTED` when it needs what
+ * @throws AnnealError `TOKENIZER_E_FORMAT` when a file is damaged, `TOKENIZER_E_UNSUPPORTED` when it needs what
  * {@link Tokenizer} does not do: it never reads a file that it would apply differently
  */
 export function readTokenizer(tokenizerJson: string, tokenizerConfig?: string): TokenizerDefinition {

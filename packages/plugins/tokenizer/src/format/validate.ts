@@ -1,6 +1,7 @@
+import type { AnnealError } from '@anneal/core';
 import * as v from 'valibot';
 
-import { TokenizerError } from '../problems.ts';
+import { problem } from '../problems.ts';
 
 /** Where in a file. */
 export type Path = readonly (string | number)[];
@@ -14,14 +15,14 @@ export function validate<S extends v.GenericSchema>(schema: S, input: unknown, p
   if (result.success) return result.output;
   const [issue] = result.issues;
   const where = [...path, ...(issue.path ?? []).map(({ key }) => key as string | number)];
-  throw new TokenizerError('TOKENIZER_E_FORMAT', `${where.join('.') || 'tokenizer.json'}: ${issue.message}`, {
+  throw problem('TOKENIZER_E_FORMAT', `${where.join('.') || 'tokenizer.json'}: ${issue.message}`, {
     path: where,
   });
 }
 
 /** The error for something that a file may ask for and this package does not do. */
-export function unsupported(what: string, path: Path): TokenizerError {
-  return new TokenizerError('TOKENIZER_E_UNSUPPORTED', `${path.join('.')}: ${what} is not supported`, {
+export function unsupported(what: string, path: Path): AnnealError {
+  return problem('TOKENIZER_E_UNSUPPORTED', `${path.join('.')}: ${what} is not supported`, {
     path,
     fix: 'only byte-level BPE that splits words as GPT-2 does can be read',
   });

@@ -1,17 +1,15 @@
+import type { JsonObject, JsonValue } from '@anneal/core';
+
 import { GPT2_PATTERN } from '../bpe/pretokenize.ts';
 import { PLAIN_TEMPLATE, type TemplatePiece } from '../bpe/template.ts';
 import type { TextRules } from '../bpe/text.ts';
 import type { TokenizerDefinition, TokenRole } from '../bpe/tokenizer.ts';
 
-/** A JSON value of a tokenizer file. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
-export type JsonObject = { readonly [key: string]: Json };
-
-function sequence(key: string, steps: readonly JsonObject[]): Json {
+function sequence(key: string, steps: readonly JsonObject[]): JsonValue {
   return steps.length > 1 ? { type: 'Sequence', [key]: steps } : (steps[0] ?? null);
 }
 
-function normalizer({ normalization, lowercase }: TextRules): Json {
+function normalizer({ normalization, lowercase }: TextRules): JsonValue {
   const steps: JsonObject[] = [];
   if (normalization) steps.push({ type: normalization });
   if (lowercase) steps.push({ type: 'Replace', pattern: { String: 'Σ' }, content: 'σ' }, { type: 'Lowercase' });
@@ -26,7 +24,7 @@ function split(pattern: string): JsonObject {
  * `ByteLevel` has GPT-2's pattern built in, but its Rust and JavaScript readers take `\s` differently (U+0085, U+FEFF).
  * Written out as `Split` the pattern means the same to both. Only a prefix space needs the built-in form.
  */
-function preTokenizer({ addPrefixSpace = false, individualDigits = false }: TextRules): Json {
+function preTokenizer({ addPrefixSpace = false, individualDigits = false }: TextRules): JsonValue {
   const byteLevel = {
     type: 'ByteLevel',
     add_prefix_space: addPrefixSpace,
@@ -37,8 +35,8 @@ function preTokenizer({ addPrefixSpace = false, individualDigits = false }: Text
   return sequence('pretokenizers', [...(individualDigits ? [split('\\p{N}')] : []), split(GPT2_PATTERN), byteLevel]);
 }
 
-function templateJson(pieces: readonly TemplatePiece[]): Json {
-  return pieces.map((piece): Json =>
+function templateJson(pieces: readonly TemplatePiece[]): JsonValue {
+  return pieces.map((piece): JsonValue =>
     piece.kind === 'special'
       ? { SpecialToken: { id: piece.token, type_id: piece.typeId } }
       : { Sequence: { id: piece.sequence, type_id: piece.typeId } },
