@@ -1,1 +1,10 @@
-export {};
+export { type Architecture, type ArchitectureName, ARCHITECTURES, type TransformerShape } from './architectures.ts';
+export { buildClassifier, type ClassifierOptions } from './build.ts';
+export { type ClassifierConfig, fromConfig, toConfig } from './config.ts';
+export { initialWeights } from './initialize.ts';
+export type { WeightSource, WeightSpec } from './layers/context.ts';
+export type { Pooling } from './layers/heads.ts';
+export { createModel } from './model.ts';
+export type { TransformerOptions } from './options.ts';
+export { transformer } from './plugin.ts';
+export { type Vocabulary, vocabularyOf } from './vocabulary.ts';

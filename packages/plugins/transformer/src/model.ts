@@ -1,0 +1,15 @@
+import type { Model } from '@anneal/core';
+
+import { buildClassifier } from './build.ts';
+import { type ClassifierConfig, toConfig } from './config.ts';
+import type { WeightSource } from './layers/context.ts';
+
+/** A model from what its config.json says and a source of weights. */
+export function createModel(config: ClassifierConfig, weights: WeightSource): Model {
+  const { labels, ...rest } = config;
+  return {
+    graph: buildClassifier({ ...rest, labels: labels.length, weights }),
+    config: toConfig(config),
+    padding: { input_ids: config.shape.padTokenId },
+  };
+}
