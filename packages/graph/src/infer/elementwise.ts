@@ -46,6 +46,11 @@ const dropout: InferRule = (ctx) => {
   ];
 };
 
+/** The element type is an attribute, or that of the input. */
+const eyeLike: InferRule = (ctx) => [
+  { dtype: dtypeFromOnnx(attr.int(ctx, 'dtype', 0)) ?? required(ctx, 0).dtype, shape: required(ctx, 0).shape },
+];
+
 const UNARY_OPS = [
   'Abs',
   'Acos',
@@ -100,7 +105,6 @@ const UNARY_OPS = [
   'InstanceNormalization',
   'GroupNormalization',
   'PRelu',
-  'EyeLike',
   'com.microsoft.Gelu',
   'com.microsoft.FastGelu',
   'com.microsoft.QuickGelu',
@@ -142,7 +146,8 @@ export const elementwise: Record<
   | 'Pow'
   | 'Where'
   | 'Cast'
-  | 'Dropout',
+  | 'Dropout'
+  | 'EyeLike',
   InferRule
 > = {
   ...all(UNARY_OPS, unary),
@@ -154,4 +159,5 @@ export const elementwise: Record<
   Where: where,
   Cast: cast,
   Dropout: dropout,
+  EyeLike: eyeLike,
 };

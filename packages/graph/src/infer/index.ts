@@ -3,6 +3,7 @@ import { linear } from './linear.ts';
 import { movement } from './movement.ts';
 import { nn } from './nn.ts';
 import { reductions } from './reduce.ts';
+import { spatial } from './spatial.ts';
 import type { InferRule } from './types.ts';
 
 export type { InferContext, InferRule, TensorType } from './types.ts';
@@ -14,7 +15,8 @@ export type OpKey =
   | keyof typeof reductions
   | keyof typeof linear
   | keyof typeof movement
-  | keyof typeof nn;
+  | keyof typeof nn
+  | keyof typeof spatial;
 
 /** Shape and dtype rules, one per operator. */
 export const INFER: Readonly<Record<OpKey, InferRule>> = {
@@ -23,6 +25,7 @@ export const INFER: Readonly<Record<OpKey, InferRule>> = {
   ...linear,
   ...movement,
   ...nn,
+  ...spatial,
 };
 
 export function inferRule(key: string): InferRule | undefined {

@@ -1,3 +1,4 @@
+import { type DType, dtypeFromOnnx } from '../dtype.ts';
 import { attr, type Shape } from '../ir.ts';
 import {
   broadcastShapes,
@@ -76,9 +77,16 @@ const dynamicQuantizeLinear: InferRule = (ctx): TensorType[] => {
   ];
 };
 
-const dequantizeLinear: InferRule = (ctx) => [{ dtype: required(ctx, 1).dtype, shape: required(ctx, 0).shape }];
+/** The result's element type when the `output_dtype` attribute gives it. */
+const givenDType = (ctx: InferContext): DType | undefined => dtypeFromOnnx(attr.int(ctx, 'output_dtype', 0));
 
-const quantizeLinear: InferRule = (ctx) => [{ dtype: ctx.inputs[2]?.dtype ?? 'uint8', shape: required(ctx, 0).shape }];
+const dequantizeLinear: InferRule = (ctx) => [
+  { dtype: givenDType(ctx) ?? required(ctx, 1).dtype, shape: required(ctx, 0).shape },
+];
+
+const quantizeLinear: InferRule = (ctx) => [
+  { dtype: ctx.inputs[2]?.dtype ?? givenDType(ctx) ?? 'uint8', shape: required(ctx, 0).shape },
+];
 
 export const linear: Record<
   | 'MatMul'

@@ -6,7 +6,11 @@ import { products } from './linear.ts';
 import { movements } from './movement.ts';
 import { nn } from './nn.ts';
 import { quantization } from './quantize.ts';
+import { pooling } from './pool.ts';
 import { reductions } from './reduce.ts';
+import { convolutions } from './conv.ts';
+import { resampling } from './resample.ts';
+import { einsum } from './einsum.ts';
 
 /** Operators with an inference rule that the interpreter leaves out; there are none. */
 type NotInterpreted = never;
@@ -23,6 +27,10 @@ export const KERNELS: Readonly<Record<Exclude<OpKey, NotInterpreted>, Kernel>> =
   ...movements,
   ...indexing,
   ...nn,
+  ...convolutions,
+  ...pooling,
+  ...resampling,
+  Einsum: einsum,
 };
 
 /** The kernel of an operator. */
