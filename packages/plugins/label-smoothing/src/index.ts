@@ -1,1 +1,1 @@
-export {};
+export { labelSmoothing, type LabelSmoothingOptions } from './plugin.ts';

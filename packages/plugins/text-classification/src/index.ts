@@ -1,1 +1,3 @@
-export {};
+export type { MetricName } from './metrics/table.ts';
+export type { TextClassificationOptions } from './options.ts';
+export { textClassification } from './plugin.ts';

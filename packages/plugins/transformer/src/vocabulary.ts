@@ -16,8 +16,11 @@ export function vocabularyOf(tokenizer: JsonObject): Vocabulary | undefined {
   const model = object(tokenizer['model']);
   const vocab = model['vocab'];
   // WordPiece, BPE and WordLevel map tokens to ids; Unigram lists [token, score] in the order of the ids.
-  if (Array.isArray(vocab)) vocab.forEach((entry, id) => ids.set(String(list(entry)[0]), id));
-  else for (const [token, id] of Object.entries(object(vocab))) if (typeof id === 'number') ids.set(token, id);
+  for (const [id, entry] of list(vocab).entries()) {
+    const [token] = list(entry);
+    ids.set(typeof token === 'string' ? token : `#${id}`, id);
+  }
+  for (const [token, id] of Object.entries(object(vocab))) if (typeof id === 'number') ids.set(token, id);
   for (const entry of list(tokenizer['added_tokens'])) {
     const { id, content } = object(entry);
     if (typeof id === 'number' && typeof content === 'string') ids.set(content, id);
