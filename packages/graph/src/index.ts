@@ -70,4 +70,6 @@ export type { Backend, BackendInfo, BackendState, CompileOptions, Program, Tenso
 export { type ByteWriter, memorySource, memoryWriter } from './formats/source.ts';
 export type { ExternalData, ExternalOptions, StoredTensor } from './formats/onnx/external.ts';
 export { scopeOfNodeName } from './formats/onnx/names.ts';
+export type { OpenExternal } from './formats/onnx/from-proto.ts';
+export { readOnnx, type ReadOnnxOptions } from './formats/onnx/read.ts';
 export { type OnnxModel, writeOnnx, type WriteOnnxOptions } from './formats/onnx/write.ts';

@@ -101,7 +101,7 @@ export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: U
     );
   }
   const { array } = DTYPES[dtype];
-  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
   return {
     dtype,
     shape: [...shape],

@@ -11,6 +11,7 @@ const BITS = zero('it works on bits');
 const SHAPE = zero('it depends on the shape only');
 const INDEX = zero('indices are constant almost everywhere');
 const QUANTIZED = 'integer arithmetic has no derivative';
+const RECURRENT = error('recurrent layers have no rule', 'freeze what lies below it');
 const SPATIAL = error('operators over spatial axes have no rule', 'freeze what lies below it');
 const DEQUANTIZE = 'rewrite it to DequantizeLinear and MatMul, or freeze what lies below';
 
@@ -56,6 +57,9 @@ export const STOP: Readonly<Record<StopOp, Stop>> = {
   Resize: SPATIAL,
   SpaceToDepth: SPATIAL,
   DynamicQuantizeLinear: error(QUANTIZED, DEQUANTIZE),
+  GRU: RECURRENT,
+  LSTM: RECURRENT,
+  RNN: RECURRENT,
   LRN: error('local response normalisation has no rule', 'freeze what lies below it'),
   MatMulInteger: error(QUANTIZED, DEQUANTIZE),
   Mod: error(
@@ -68,6 +72,9 @@ export const STOP: Readonly<Record<StopOp, Stop>> = {
 };
 
 export type StopOp =
+  | 'GRU'
+  | 'LSTM'
+  | 'RNN'
   | 'And'
   | 'ArgMax'
   | 'ArgMin'

@@ -1,5 +1,5 @@
-import { GraphError } from '../error.ts';
 import type { ByteSource } from '../tensor.ts';
+import { formatError } from './error.ts';
 
 /** Takes the bytes of a file as they are made, in order. */
 export interface ByteWriter {
@@ -10,7 +10,9 @@ export interface ByteWriter {
 export const CHUNK_BYTES: number = 4 << 20;
 
 /** Bytes in memory as a source. Reads are views, not copies. */
-export function memorySource(bytes: Uint8Array, name: string = 'memory'): ByteSource {
+export function memorySource(data: Uint8Array, name: string = 'memory'): ByteSource {
+  // Without the methods of Node's Buffer, whose `slice` does not copy.
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return {
     name,
     size: bytes.byteLength,
@@ -34,14 +36,13 @@ export function checkRange(
   source: Pick<ByteSource, 'name' | 'size'>,
   offset: number,
   length: number,
-  at: Readonly<Record<string, string | number>> = {},
+  tensor?: string,
 ): void {
   const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
   if (whole && offset + length <= source.size) return;
-  throw new GraphError(
-    'ANNEAL_E_FORMAT',
-    `${source.name}: bytes ${offset} to ${offset + length} are outside the file of ${source.size} bytes`,
-    { at: { file: source.name, ...at, offset } },
+  throw formatError(
+    { file: source.name, tensor, offset },
+    `${length} bytes from ${offset} are outside the file of ${source.size} bytes`,
   );
 }
 
@@ -69,7 +70,7 @@ export function memoryWriter(): ByteWriter & { bytes(): Uint8Array } {
   const parts: Uint8Array[] = [];
   return {
     write: (part) => {
-      parts.push(part.slice());
+      parts.push(new Uint8Array(part));
     },
     bytes: () => concatBytes(parts),
   };

@@ -2,6 +2,7 @@ import { elementwise } from './elementwise.ts';
 import { linear } from './linear.ts';
 import { movement } from './movement.ts';
 import { nn } from './nn.ts';
+import { recurrentOps } from './recurrent.ts';
 import { reductions } from './reduce.ts';
 import { spatial } from './spatial.ts';
 import type { InferRule } from './types.ts';
@@ -16,6 +17,7 @@ export type OpKey =
   | keyof typeof linear
   | keyof typeof movement
   | keyof typeof nn
+  | keyof typeof recurrentOps
   | keyof typeof spatial;
 
 /** Shape and dtype rules, one per operator. */
@@ -25,6 +27,7 @@ export const INFER: Readonly<Record<OpKey, InferRule>> = {
   ...linear,
   ...movement,
   ...nn,
+  ...recurrentOps,
   ...spatial,
 };
 

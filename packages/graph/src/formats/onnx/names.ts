@@ -1,4 +1,5 @@
 import type { Value } from '../../ir.ts';
+import type { NodeProto } from './proto/onnx_pb.ts';
 
 /** Hands out names that are unique within one model. */
 export class Namer {
@@ -36,8 +37,17 @@ export function nodeNameOf(scope: string, op: string): string {
   return scope === '' ? op : `/${scope.replace(/\.(?!\d)/g, '/')}/${op}`;
 }
 
+/** What ONNX Runtime puts in front of names when it inlines a function or a branch. */
+const INLINED = /^(?:\w+_)?_Inline_\d+__/;
+
+/** A name without the traces of inlining. */
+export function withoutInlining(name: string): string {
+  return name.replace(INLINED, '');
+}
+
 /** The module path in a node's name, `''` when it has none. */
-export function scopeOfNodeName(name: string): string {
+export function scopeOfNodeName(given: string): string {
+  const name = withoutInlining(given);
   if (!name.startsWith('/')) return '';
   return name
     .slice(1)
@@ -45,4 +55,15 @@ export function scopeOfNodeName(name: string): string {
     .slice(0, -1)
     .filter((part) => part !== '')
     .join('.');
+}
+
+/** Where torch.export's ONNX exporter keeps the modules around a node: a Python list, outermost first. */
+const TORCH_SCOPES = 'pkg.torch.onnx.name_scopes';
+
+/** The module path that a file gives for a node, `''` when it gives none. */
+export function scopeOfNode({ name, metadataProps }: NodeProto): string {
+  const scopes = metadataProps.find(({ key }) => key === TORCH_SCOPES)?.value;
+  if (scopes === undefined) return scopeOfNodeName(name);
+  const parts = [...scopes.matchAll(/'([^']*)'|"([^"]*)"/g)].map(([, single, double]) => single ?? double ?? '');
+  return parts.at(-2) ?? '';
 }

@@ -7,6 +7,7 @@ import { valuesOf } from '../../transform.ts';
 import { ExternalData, type ExternalOptions, type StoredTensor } from './external.ts';
 import { looksLikeParameter, META, toProps } from './metadata.ts';
 import { Namer, nodeNameOf, scopeOfNodeName, type ValueNames } from './names.ts';
+import { isRenamedOnRead } from './parameter-names.ts';
 import {
   type GraphProto,
   GraphProtoSchema,
@@ -160,7 +161,7 @@ class ModelWriter {
         });
       }
       proto.metadataProps = toProps({
-        [META.name]: unique === name ? undefined : name,
+        [META.name]: unique === name && !isRenamedOnRead(name) ? undefined : name,
         [META.kind]: looksLikeParameter(isFloat(data.dtype), data.shape.length, bytes) ? undefined : 'parameter',
         [META.trainable]: trainable ? 'true' : undefined,
         [META.transposed]: transposed ? 'true' : undefined,
