@@ -29,7 +29,7 @@ const source = v.pipe(
   v.check(
     ({ module, files, rows }) =>
       rows === undefined ? module !== undefined || files !== undefined : !(module ?? files),
-    'A source has either `module`, `files` or both, or `rows`',
+    'a source has either `module`, `files` or both, or `rows`',
   ),
 );
 
@@ -60,7 +60,7 @@ const split = v.strictObject({
   ratios: v.optional(
     v.pipe(
       v.record(v.string(), v.pipe(v.number(), v.minValue(0))),
-      v.check((ratios) => Object.values(ratios).some((ratio) => ratio > 0), 'At least one ratio must be above 0'),
+      v.check((ratios) => Object.values(ratios).some((ratio) => ratio > 0), 'at least one ratio must be above 0'),
       v.description('Share of each split by name.'),
     ),
   ),

@@ -120,15 +120,15 @@ describe('options', () => {
   it.each<[unknown, RegExp]>([
     [{}, /^sources: /],
     [{ sources: [] }, /^sources: /],
-    [{ sources: [{}] }, /^sources\.0: A source has either/],
-    [{ sources: [{ rows, files: 'x' }] }, /^sources\.0: A source has either/],
+    [{ sources: [{}] }, /^sources\.0: a source has either/],
+    [{ sources: [{ rows, files: 'x' }] }, /^sources\.0: a source has either/],
     [{ sources: [{ rows, fromat: 'text' }] }, /^sources\.0\.fromat: /],
     [{ sources: [{ rows, format: 'xml' }] }, /^sources\.0\.format: .*"xml"/],
     [{ sources: [{ rows }], lables: {} }, /^lables: /],
     [{ sources: [{ rows }], clean: { rules: ['mojibak'] } }, /^clean\.rules\.0: .*"mojibak"/],
     [{ sources: [{ rows }], dedup: { threshold: 80 } }, /^dedup\.threshold: .*80/],
     [{ sources: [{ rows }], dedup: { ngram: 0 } }, /^dedup\.ngram: /],
-    [{ sources: [{ rows }], split: { ratios: { train: 0 } } }, /^split\.ratios: At least one ratio/],
+    [{ sources: [{ rows }], split: { ratios: { train: 0 } } }, /^split\.ratios: at least one ratio/],
     [{ sources: [{ rows }], split: { ratios: { train: -1 } } }, /^split\.ratios\.train: /],
   ])('are rejected with their place: %j', async (options, message) => {
     expect((await validate(options)).join('\n')).toMatch(message);
