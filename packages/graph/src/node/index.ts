@@ -1,0 +1,3 @@
+export { externalFolder, type ExternalFolderOptions, fileSource } from './file-source.ts';
+export { loadOnnx, type LoadOnnxOptions, saveOnnx, type SaveOnnxOptions } from './onnx.ts';
+export { type FileToWrite, writeFiles, type WrittenFile } from './write-files.ts';
