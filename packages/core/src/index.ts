@@ -43,9 +43,14 @@ export type {
 } from './train/types.ts';
 export type { AuditSection, FlatMetrics, GateResult, HonestyCheck, Report, VariantMetrics } from './report/types.ts';
 export { defineConfig } from './config/define.ts';
+export { type LoadOptions, loadConfig } from './config/load.ts';
+export { isResolvedConfig, resolveConfig, type ResolveOptions } from './config/resolve.ts';
+export { type ConfigOrigin, explainConfig } from './config/layers.ts';
+export { validateOptions } from './config/options.ts';
 export type {
   BackendFactory,
   ConfigEnv,
+  ConfigLayer,
   EvaluateConfig,
   PluginInput,
   ResolvedConfig,

@@ -118,4 +118,16 @@ export interface ResolvedConfig {
   readonly outDir: string;
   /** Absolute. */
   readonly cacheDir: string;
+  /** What the values came from, lowest first: for `anneal inspect config`, never for results. */
+  readonly layers: readonly ConfigLayer[];
+}
+
+/** One source of config values; a later layer wins. */
+export interface ConfigLayer {
+  /** `anneal.config.ts`, `base.json`, `anneal.config.ts (env.development)`, `--set`, `defaults`. */
+  readonly name: string;
+  /** Absolute path, when the layer is a file. */
+  readonly file: string | undefined;
+  /** As written, without `extends` and `env`. */
+  readonly values: Omit<UserConfig, 'env' | 'extends'>;
 }

@@ -1,0 +1,202 @@
+import * as v from 'valibot';
+
+import type { TrainConfig } from '../train/types.ts';
+import type { EvaluateConfig, StageConfig, StageDataConfig, UserConfig } from './types.ts';
+
+/**
+ * Schemas of everything in a config except the plugins, whose inputs may be functions and objects of other packages:
+ * `plugins.ts` looks at those. Messages say what a value must be; `issues.ts` adds where and what was received.
+ */
+
+type Keys<T> = { readonly [K in keyof T]-?: K };
+/** Refuses a schema whose keys or values differ from the interface's. */
+type Tied<T, S extends v.GenericSchema> = [Keys<T>] extends [Keys<v.InferInput<S>>]
+  ? [Keys<v.InferInput<S>>] extends [Keys<T>]
+    ? v.InferInput<S> extends T
+      ? S
+      : never
+    : never
+  : never;
+const tied =
+  <T>() =>
+  <S extends v.GenericSchema>(schema: S & Tied<T, S>): S =>
+    schema;
+
+const about = <S extends v.GenericSchema>(description: string, schema: S) =>
+  v.optional(v.pipe(schema, v.description(description)));
+
+const INTEGER = 'must be an integer >= 1';
+const NOT_NEGATIVE = 'must be a number >= 0';
+const SHARE = 'must be a number between 0 and 1';
+const TEXT = 'must be a text that is not empty';
+const FLAG = 'must be true or false';
+
+const count = v.pipe(v.number(INTEGER), v.safeInteger(INTEGER), v.minValue(1, INTEGER));
+const notNegative = v.pipe(v.number(NOT_NEGATIVE), v.finite(NOT_NEGATIVE), v.minValue(0, NOT_NEGATIVE));
+const positive = v.pipe(
+  v.number('must be a number > 0'),
+  v.finite('must be a number > 0'),
+  v.gtValue(0, 'must be a number > 0'),
+);
+const share = v.pipe(v.number(SHARE), v.minValue(0, SHARE), v.maxValue(1, SHARE));
+const text = v.pipe(v.string(TEXT), v.nonEmpty(TEXT));
+const flag = v.boolean(FLAG);
+
+const optimizer = v.union(
+  [
+    text,
+    v.objectWithRest(
+      { name: text },
+      v.union([v.number('must be a number or true or false'), v.boolean('must be a number or true or false')]),
+      'must be a name, or an object with a `name` and its options',
+    ),
+  ],
+  'must be a name, or an object with a `name` and its options',
+) as unknown as v.GenericSchema<NonNullable<TrainConfig['optimizer']>>;
+
+const train = tied<TrainConfig>()(
+  v.strictObject(
+    {
+      epochs: about('Passes over the training split.', positive),
+      maxSteps: about('Stops after so many optimizer steps, whatever `epochs` says.', count),
+      batchSize: about('Rows per step.', count),
+      maxLength: about('Longest sequence; longer ones are cut.', count),
+      lengthBuckets: about(
+        'Padded lengths that programs are compiled for.',
+        v.pipe(v.array(count, 'must be a list of lengths'), v.nonEmpty('must be a list of at least one length')),
+      ),
+      optimizer: about('`adamw`, `adam`, `sgd`, `lion` …, or an object with its options.', optimizer),
+      learningRate: about('Learning rate at its highest.', positive),
+      weightDecay: about('Decoupled; not applied to biases and normalisation weights.', notNegative),
+      lrScheduler: about(
+        'How the learning rate falls.',
+        v.picklist(['constant', 'linear', 'cosine'], 'must be "constant", "linear" or "cosine"'),
+      ),
+      warmupRatio: about('Part of the steps in which the learning rate rises from 0.', share),
+      maxGradNorm: about('Global norm to which gradients are clipped; 0 turns it off.', notNegative),
+      gradientAccumulationSteps: about('Batches per optimizer step.', count),
+      earlyStopping: about(
+        'Stop when the monitored metric has not improved for so many evaluations.',
+        v.strictObject(
+          { patience: count, minDelta: v.optional(notNegative) },
+          'must be an object such as { patience: 2 }',
+        ),
+      ),
+      loadBestModel: about('Keep the weights of the best evaluation rather than the last.', flag),
+      saveSteps: about('Steps between checkpoints.', count),
+      maxNonFiniteSteps: about('Non-finite steps in a row after which training fails.', count),
+    },
+    'must be an object of training options',
+  ),
+);
+
+const CELL = 'must be a text, a number, or a list of them';
+const cell = v.union([v.string(CELL), v.number(CELL)], CELL);
+
+const stageData = tied<StageDataConfig>()(
+  v.strictObject(
+    {
+      where: about(
+        'Rows of the training and validation splits that this stage uses: column to accepted value or values.',
+        v.record(v.string(), v.union([cell, v.array(cell, CELL)], CELL), 'must be an object of columns'),
+      ),
+      limit: about('At most so many training rows, chosen by seed.', count),
+    },
+    'must be an object such as { limit: 1000 }',
+  ),
+);
+
+/** Looked at by `plugins.ts`. */
+const plugins = about(
+  'Plugins in order: a name, a name with options, or what a plugin function returned.',
+  v.custom<NonNullable<UserConfig['plugins']>>((value) => Array.isArray(value), 'must be a list of plugins'),
+);
+
+const stage = tied<StageConfig>()(
+  v.strictObject(
+    {
+      from: about('The stage whose model this one starts from; a new model is built when absent.', text),
+      plugins,
+      data: about('Which rows this stage trains on.', stageData),
+      train: about(
+        'Training options of this stage; `false` skips training.',
+        v.lazy((value) =>
+          typeof value === 'boolean' ? v.literal(false, 'must be `false` or an object of training options') : train,
+        ) as v.GenericSchema<false | TrainConfig>,
+      ),
+      evaluate: about("Measure this stage's model on the test split.", flag),
+      emit: about("Write this stage's model to the output folder.", flag),
+    },
+    'must be an object such as { train: { epochs: 3 } }',
+  ),
+);
+
+const evaluate = tied<EvaluateConfig>()(
+  v.strictObject(
+    {
+      batchSize: about('Rows per batch.', count),
+      latencyRuns: about('Single-row runs that latency is taken from.', count),
+    },
+    'must be an object such as { batchSize: 32 }',
+  ),
+);
+
+const CONDITION = 'must be a comparison with a number, such as ">= 0.97" or "<= 20 ms"';
+const condition = v.pipe(
+  v.string(CONDITION),
+  v.regex(/^\s*(<=?|>=?|==|!=)\s*[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?\s*[\p{L}%/]*\s*$/iu, CONDITION),
+);
+
+const STAGE_NAME = 'must be a stage name: letters, digits, "-" and "_", beginning with a letter';
+const SEED = 'must be an integer >= 0';
+
+const base = {
+  name: about('Name of the build, in reports and the model card.', text),
+  plugins,
+  stages: about(
+    'Stages in order.',
+    v.record(v.pipe(v.string(), v.regex(/^[a-z][\w-]*$/i, STAGE_NAME)), stage, 'must be an object of stages by name'),
+  ),
+  train: about("Training options of every stage; a stage's own win.", train),
+  gates: about(
+    'What the build must reach, by metric.',
+    v.record(v.string(), condition, 'must be an object such as { accuracy: ">= 0.97" }'),
+  ),
+  evaluate: about('How variants are measured.', evaluate),
+  backend: about(
+    '`onnx`, `tfjs`, or a package name.',
+    v.custom<NonNullable<UserConfig['backend']>>(
+      (value) => typeof value === 'function' || (typeof value === 'string' && value !== ''),
+      'must be a name or a function that opens a backend',
+    ),
+  ),
+  device: about('`auto`, `cpu`, `webgpu`, `cuda` …', text),
+  threads: about('Threads per operator.', count),
+  seed: about('Seed of everything random.', v.pipe(v.number(SEED), v.safeInteger(SEED), v.minValue(0, SEED))),
+  outDir: about('Where the result goes, relative to the config.', text),
+  cacheDir: about('Where results of phases are kept, relative to the config.', text),
+} satisfies v.ObjectEntries;
+
+const OBJECT = 'must be an object of config keys';
+const overrides = tied<Omit<UserConfig, 'env' | 'extends'>>()(v.strictObject(base, OBJECT));
+const EXTENDS = 'must be a path or package, or a list of them';
+
+const user = tied<UserConfig>()(
+  v.strictObject(
+    {
+      ...base,
+      extends: about(
+        'Paths or packages of configs that this one builds on.',
+        v.union([text, v.array(text, EXTENDS)], EXTENDS),
+      ),
+      env: about('Overrides by mode.', v.record(v.string(), overrides, 'must be an object of overrides by mode')),
+    },
+    OBJECT,
+  ),
+);
+
+/** What a config file may hold; plugins are only looked at from outside. */
+export const userSchema: v.GenericSchema<UserConfig> = user;
+/** The same without `extends` and `env`. */
+export const overridesSchema: v.GenericSchema<Omit<UserConfig, 'env' | 'extends'>> = overrides;
+export const trainSchema: v.GenericSchema<TrainConfig> = train;
