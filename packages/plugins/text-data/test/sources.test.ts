@@ -233,6 +233,13 @@ describe('columns', () => {
     ]);
   });
 
+  it('are carried along as JSON, or left out', async () => {
+    const row = { text: 'a', when: new Date(0), list: [1, { b: undefined }], big: 1n, run: () => 1, nan: Number.NaN };
+    expect(await recordsOf({ rows: [row] }, '/', { keep: ['when', 'list', 'big', 'run', 'nan'] })).toMatchObject([
+      { record: { extra: { when: '1970-01-01T00:00:00.000Z', list: [1, {}], nan: null } } },
+    ]);
+  });
+
   it('have defaults that need not exist', async () => {
     expect(await recordsOf({ rows: [{ text: 'a' }], name: 'mine' }, '/')).toEqual([
       { ok: true, record: { id: 'mine#0', text: 'a', label: undefined, group: undefined, extra: {} } },

@@ -53,9 +53,7 @@ export async function* readRecords(source: OpenedSource, options: RecordOptions 
       yield { ok: false, id, ...text.problem };
       continue;
     }
-    const extra = Object.fromEntries(
-      wanted.keep.filter((name) => Object.hasOwn(row, name)).map((name) => [name, row[name]]),
-    );
+    const extra = keptColumns(row, wanted.keep);
     const record = {
       id,
       text: text.text,
@@ -115,6 +113,21 @@ function checkColumns(source: OpenedSource, required: Wanted['required'], seen: 
       fix: near === undefined ? `set \`columns.${option}\` to a column that exists` : `write \`${near}\``,
     });
   }
+}
+
+/** Columns as JSON, because rows are cached; what JSON cannot hold is left out. */
+function keptColumns(row: RawRow, names: readonly string[]): Record<string, unknown> {
+  const json = (value: unknown): string | undefined => {
+    try {
+      return JSON.stringify(value);
+    } catch {
+      return undefined;
+    }
+  };
+  const cells = names.map((name) => [name, json(Object.hasOwn(row, name) ? row[name] : undefined)] as const);
+  return Object.fromEntries(
+    cells.flatMap(([name, cell]) => (cell === undefined ? [] : [[name, JSON.parse(cell) as unknown]])),
+  );
 }
 
 type TextResult =
