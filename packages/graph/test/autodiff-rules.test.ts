@@ -6,9 +6,10 @@ import { elementwiseCases } from './autodiff/cases-elementwise.ts';
 import { linearCases } from './autodiff/cases-linear.ts';
 import { movementCases } from './autodiff/cases-movement.ts';
 import { reduceCases } from './autodiff/cases-reduce.ts';
+import { spatialCases } from './autodiff/cases-spatial.ts';
 import { checkGradients, operatorsOf } from './autodiff/harness.ts';
 
-const cases = [...elementwiseCases, ...reduceCases, ...linearCases, ...movementCases];
+const cases = [...elementwiseCases, ...reduceCases, ...linearCases, ...movementCases, ...spatialCases];
 
 describe('gradients against central differences', () => {
   it.each(cases)('$name', (given) => {

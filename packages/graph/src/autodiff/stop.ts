@@ -12,7 +12,6 @@ const SHAPE = zero('it depends on the shape only');
 const INDEX = zero('indices are constant almost everywhere');
 const QUANTIZED = 'integer arithmetic has no derivative';
 const RECURRENT = error('recurrent layers have no rule', 'freeze what lies below it');
-const SPATIAL = error('operators over spatial axes have no rule', 'freeze what lies below it');
 const DEQUANTIZE = 'rewrite it to DequantizeLinear and MatMul, or freeze what lies below';
 
 /** Operators without a rule, and why. Together with the rules these are all operators that `INFER` knows. */
@@ -45,17 +44,6 @@ export const STOP: Readonly<Record<StopOp, Stop>> = {
   Xor: COMPARISON,
   'anneal.StopGradient': zero('its gradient is cut on purpose'),
 
-  AveragePool: SPATIAL,
-  Conv: SPATIAL,
-  ConvTranspose: SPATIAL,
-  DepthToSpace: SPATIAL,
-  Einsum: error('an Einsum has no rule', 'write it with MatMul, Transpose and ReduceSum'),
-  GlobalAveragePool: SPATIAL,
-  GlobalMaxPool: SPATIAL,
-  LpPool: SPATIAL,
-  MaxPool: SPATIAL,
-  Resize: SPATIAL,
-  SpaceToDepth: SPATIAL,
   DynamicQuantizeLinear: error(QUANTIZED, DEQUANTIZE),
   GRU: RECURRENT,
   LSTM: RECURRENT,
@@ -108,17 +96,6 @@ export type StopOp =
   | 'Size'
   | 'Xor'
   | 'anneal.StopGradient'
-  | 'AveragePool'
-  | 'Conv'
-  | 'ConvTranspose'
-  | 'DepthToSpace'
-  | 'Einsum'
-  | 'GlobalAveragePool'
-  | 'GlobalMaxPool'
-  | 'LpPool'
-  | 'MaxPool'
-  | 'Resize'
-  | 'SpaceToDepth'
   | 'com.microsoft.MatMulIntegerToFloat';
 
 const UNKNOWN = error('no rule is known for this operator', 'rewrite it to operators that have one');

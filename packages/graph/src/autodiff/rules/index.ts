@@ -10,6 +10,7 @@ import { movementRules } from './movement.ts';
 import { normRules } from './norms.ts';
 import { quantizedRules } from './quantized.ts';
 import { reduceRules } from './reduce.ts';
+import { spatialRules } from './spatial.ts';
 import { transformerRules } from './transformer.ts';
 
 /** Every operator with a type rule is either differentiable or has a reason in the stop list: the types check it. */
@@ -26,6 +27,7 @@ export const VJP: Readonly<Record<DifferentiableOp, VjpRule>> = {
   ...movementRules,
   ...indexingRules,
   ...transformerRules,
+  ...spatialRules,
 };
 
 export function ruleOf(node: Node): VjpRule | undefined {
