@@ -1,6 +1,6 @@
 import { AnnealError, type Row, type Task } from '@anneal/core';
 
-import { createEvaluator } from './evaluator.ts';
+import { createEvaluator, type EvaluatorOptions } from './evaluator.ts';
 import { labelOf, listed, unknownLabel } from './labels.ts';
 import { crossEntropy, oneHotTargets } from './loss.ts';
 import { METRICS } from './metrics/table.ts';
@@ -15,9 +15,9 @@ export interface TaskData {
 
 /** Assigns one of `labels` to each row. */
 export function createTask(options: ResolvedOptions, { labels, train, seed }: TaskData): Task {
-  const { labelColumn, monitor, bootstrapSamples: samples, calibrationBins: bins } = options;
+  const { labelColumn, monitor } = options;
   const ids = new Map(labels.map((label, id) => [label, id]));
-  const positive = positiveOf(labels, options.positiveLabel);
+  const measured = evaluatorOptions(options, labels, seed);
   const weights = classWeightsOf(options, labels, train);
   return {
     kind: 'classification',
@@ -33,13 +33,18 @@ export function createTask(options: ResolvedOptions, { labels, train, seed }: Ta
     },
     traceTargets: (features, step) => oneHotTargets(features, labels.length, step),
     traceLoss: (outputs, targets, step) => crossEntropy(outputs, targets, weights, step),
-    evaluator: () => createEvaluator({ labels, labelColumn, positive, bins, samples, seed }),
+    evaluator: () => createEvaluator(measured),
     monitor: { metric: monitor, mode: METRICS[monitor].mode },
   };
 }
 
-/** @throws AnnealError `ANNEAL_E_OPTIONS` when the positive class is not a class. */
-export function positiveOf(labels: readonly string[], given: string | undefined): number {
+/** What is measured. @throws AnnealError `ANNEAL_E_OPTIONS` when the positive class is not a class. */
+export function evaluatorOptions(options: ResolvedOptions, labels: readonly string[], seed: number): EvaluatorOptions {
+  const { labelColumn, bootstrapSamples: samples, calibrationBins: bins } = options;
+  return { labels, labelColumn, positive: positiveOf(labels, options.positiveLabel), bins, samples, seed };
+}
+
+function positiveOf(labels: readonly string[], given: string | undefined): number {
   if (given === undefined) return 1;
   const positive = labels.indexOf(given);
   if (positive >= 0) return positive;
