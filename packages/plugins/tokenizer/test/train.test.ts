@@ -73,6 +73,17 @@ describe('trainVocabulary', () => {
     expect(tokens).toEqual(['a', 'd', 'z']);
   });
 
+  it('keeps a character that is a special token under limitAlphabet, as Hugging Face tokenizers does', () => {
+    const options = { limitAlphabet: 2, specialTokens: ['c'] };
+    expect(trainVocabulary(counted({ ab: 5, ca: 3 }), options, 'characters').tokens).toEqual([
+      'c',
+      'a',
+      'b',
+      'ab',
+      'ca',
+    ]);
+  });
+
   it('spells lone surrogates as U+FFFD', () => {
     expect(trainVocabulary(counted({ 'a\ud800': 1 }), { minFrequency: 2 }, 'characters').tokens).toEqual([
       'a',

@@ -159,10 +159,9 @@ export function learnMerges(corpus: Corpus, options: LearnOptions): Merge[] {
       }
       const other = symbols[next]!;
       if (other !== BOUNDARY && options.lengthOf(other) < room) {
-        // Within a run the new symbol can follow itself; that pair is the same one seen from either side.
-        const partners = other === id ? before : after;
-        let created = partners.get(other);
-        if (created === NONE) partners.set(other, (created = pairs.create(id, other)));
+        // Places come in order, so the symbol after this one is not the new one yet: that pair is found from the right.
+        let created = after.get(other);
+        if (created === NONE) after.set(other, (created = pairs.create(id, other)));
         pairs.add(created, place);
       }
     }

@@ -1,5 +1,5 @@
-import { byteCodePoints, tokenToBytes, writeUtf8 } from './bytes.ts';
-import { IdList, MergeRules, MOST_MERGES, mergeWord } from './merge.ts';
+import { tokenToBytes } from './bytes.ts';
+import { IdList, MergeRules, MOST_MERGES } from './merge.ts';
 import { problem } from '../problems.ts';
 import {
   addedBy,
@@ -11,7 +11,7 @@ import {
 } from './template.ts';
 import { checkRules, normalizeText, splitText, type TextRules } from './text.ts';
 import type { Vocabulary } from './train.ts';
-import { WordTable } from './word-table.ts';
+import { WordEncoder } from './words.ts';
 
 /** A token that stands for itself wherever its spelling occurs in a text, before any other rule. */
 export interface AddedToken {
@@ -63,11 +63,6 @@ export interface DecodeOptions {
   skipSpecialTokens?: boolean | undefined;
 }
 
-/** Bounds of the word cache; a full cache is emptied. */
-const CACHED_WORDS = 1 << 15;
-const CACHED_CHARS = 1 << 19;
-const LONGEST_CACHED = 48;
-
 function requireId(ids: ReadonlyMap<string, number>, token: string, where: string): number {
   const id = ids.get(token);
   if (id !== undefined) return id;
@@ -98,18 +93,12 @@ function addedPattern(added: readonly AddedToken[]): RegExp | undefined {
 export class Tokenizer {
   readonly definition: TokenizerDefinition;
   readonly #ids: ReadonlyMap<string, number>;
-  readonly #rules: MergeRules;
-  readonly #byteIds: Int32Array;
+  readonly #words: WordEncoder;
   readonly #added: ReadonlyMap<string, AddedToken>;
   readonly #specialIds: ReadonlySet<number>;
   readonly #addedPattern: RegExp | undefined;
   readonly #template: Template;
   readonly #tokenBytes: Array<Uint8Array | undefined> = [];
-  readonly #cache = new WordTable();
-  readonly #cachedEnds: number[] = [];
-  #cachedIds = new IdList();
-  #bytes = new Uint8Array(3 * LONGEST_CACHED);
-  #symbols = new Int32Array(3 * LONGEST_CACHED);
 
   /** @throws AnnealError `TOKENIZER_E_VOCABULARY` or `TOKENIZER_E_TEMPLATE` when the definition contradicts itself */
   constructor(definition: TokenizerDefinition) {
@@ -120,14 +109,14 @@ export class Tokenizer {
     if (merges.length > MOST_MERGES) {
       throw problem('TOKENIZER_E_VOCABULARY', `expected at most ${MOST_MERGES} merges, received ${merges.length}`);
     }
-    this.#rules = new MergeRules(
+    const mergeRules = new MergeRules(
       merges.map(([left, right]) => {
         const joined = requireId(ids, left + right, 'a merge');
         return [requireId(ids, left, 'a merge'), requireId(ids, right, 'a merge'), joined] as const;
       }),
     );
-    const unknown = definition.unknown === undefined ? -1 : requireId(ids, definition.unknown, '`unknown`');
-    this.#byteIds = Int32Array.from(byteCodePoints(), (code) => ids.get(String.fromCharCode(code)) ?? unknown);
+    const unknown = definition.unknown === undefined ? undefined : requireId(ids, definition.unknown, '`unknown`');
+    this.#words = new WordEncoder(ids, mergeRules, unknown);
     for (const { content, id } of added) ids.set(content, id);
     this.#ids = ids;
     this.#added = new Map(added.map((token) => [token.content, token]));
@@ -161,10 +150,10 @@ export class Tokenizer {
     const all = pair === undefined ? this.#template.single : this.#template.pair;
     const pieces = addSpecialTokens ? all : all.filter((piece) => piece.kind === 'sequence');
     const room = maxLength - addedBy(pieces);
-    if (!(room >= 0)) {
+    if (!(room >= 0 && (room === Infinity || Number.isInteger(room)))) {
       throw problem(
         'TOKENIZER_E_OPTION',
-        `\`maxLength\` must leave room for ${addedBy(pieces)} special tokens, received ${maxLength}`,
+        `\`maxLength\` must be an integer with room for ${addedBy(pieces)} special tokens, received ${maxLength}`,
         { path: ['maxLength'] },
       );
     }
@@ -237,47 +226,9 @@ export class Tokenizer {
     const normal = normalizeText(text, rules);
     if (normal === '') return true;
     return splitText(normal, rules, (source, start, end) => {
-      this.#word(source, start, end, out);
+      this.#words.append(source, start, end, out);
       return out.length < enough;
     });
-  }
-
-  #word(text: string, start: number, end: number, out: IdList): void {
-    if (end - start > LONGEST_CACHED) {
-      this.#merge(text, start, end, out);
-      return;
-    }
-    const cache = this.#cache;
-    if (cache.size >= CACHED_WORDS || cache.chars >= CACHED_CHARS) {
-      cache.clear();
-      this.#cachedIds = new IdList();
-    }
-    const known = cache.size;
-    const word = cache.intern(text, start, end);
-    if (word === known) {
-      this.#merge(text, start, end, this.#cachedIds);
-      this.#cachedEnds[word] = this.#cachedIds.length;
-    }
-    out.append(this.#cachedIds.data, word === 0 ? 0 : this.#cachedEnds[word - 1]!, this.#cachedEnds[word]!);
-  }
-
-  #merge(text: string, start: number, end: number, out: IdList): void {
-    const most = 3 * (end - start);
-    // A huge word gets buffers of its own, so that it does not leave the tokenizer large for ever.
-    const huge = most > 1 << 16;
-    if (!huge && most > this.#bytes.length) {
-      this.#bytes = new Uint8Array(most);
-      this.#symbols = new Int32Array(most);
-    }
-    const bytes = huge ? new Uint8Array(most) : this.#bytes;
-    const length = writeUtf8(text, start, end, bytes);
-    const symbols = huge ? new Int32Array(length) : this.#symbols;
-    let kept = 0;
-    for (let i = 0; i < length; i++) {
-      const id = this.#byteIds[bytes[i]!]!;
-      if (id >= 0) symbols[kept++] = id;
-    }
-    mergeWord(symbols, kept, this.#rules, out);
   }
 }
 
