@@ -98,9 +98,10 @@ function wrongValue(issue: RichIssue, path: Path, value: unknown, noun: string):
     const got = `received ${showAt(received, path)}`;
     if (message.startsWith('must ')) return `${subject} ${message}, ${got}`;
     if (!DEFAULT_TEXT.test(message)) return `${subject}: ${message}${/received/i.test(message) ? '' : `, ${got}`}`;
-    return typeof issue.expected === 'string'
-      ? `${subject} must be ${issue.expected}, ${got}`
-      : `${subject} is not valid, ${got}`;
+    if (typeof issue.expected === 'string') return `${subject} must be ${issue.expected}, ${got}`;
+    // valibot's actions name what they check: "Invalid integer: Received 0.5".
+    const kind = /^Invalid ([\w ]+):/.exec(message)?.[1] ?? 'input';
+    return `${subject} is not ${kind === 'input' ? 'valid' : `a valid ${kind}`}, ${got}`;
   };
   return { path, message: text().trim(), fix: undefined };
 }

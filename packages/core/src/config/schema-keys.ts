@@ -48,26 +48,41 @@ function jsonSchemaNames(schema: StandardSchemaV1, path: Path): string[] {
   }
 }
 
-/** Keys that validation of a value without the unknown key adds (defaults) or misses. */
+const keyOf = (part: PropertyKey | { readonly key: PropertyKey }): string =>
+  String(typeof part === 'object' ? part.key : part);
+
+/** Keys that validation of a value adds (defaults) or misses at a path. */
 async function probe(schema: StandardSchemaV1, path: Path, value: unknown): Promise<string[]> {
   const result = await schema['~standard'].validate(value);
   if (result.issues !== undefined) {
-    return result.issues.flatMap((issue) => {
-      const keys = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part));
-      return keys.length === path.length + 1 ? keys.slice(-1) : [];
-    });
+    const paths = result.issues.map((issue) => (issue.path ?? []).map(keyOf));
+    return paths.flatMap((keys) => (keys.length === path.length + 1 ? keys.slice(-1) : []));
   }
   let node: unknown = result.value;
   for (const key of path) node = isObject(node) ? node[key] : undefined;
   return isObject(node) ? Object.keys(node) : [];
 }
 
-/** Names that are allowed at `path`, as far as the schema tells; whatever library it comes from. */
+/** `value` with an object without keys at the path. */
+function emptied(value: unknown, path: Path): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return {};
+  if (Array.isArray(value)) return value.map((item, i) => (i === key ? emptied(item, rest) : (item as unknown)));
+  return isObject(value) ? { ...value, [key]: emptied(value[key], rest) } : value;
+}
+
+/**
+ * Names that are allowed at `path`, as far as the schema tells; whatever library it comes from.
+ *
+ * @param value what is validated, without the key that is not allowed
+ */
 export async function keysAt(schema: StandardSchemaV1, path: Path, value: unknown): Promise<readonly string[]> {
   let nodes: Loose[] = [schema as unknown as Loose];
   for (const key of path) nodes = nodes.flatMap((node) => step(node, key));
   const found = nodes.flatMap(names);
   if (found.length === 0) found.push(...jsonSchemaNames(schema, path));
-  if (found.length === 0) found.push(...(await probe(schema, path, value)));
+  if (found.length === 0) {
+    found.push(...(await probe(schema, path, value)), ...(await probe(schema, path, emptied(value, path))));
+  }
   return [...new Set(found)];
 }

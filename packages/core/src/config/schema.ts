@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 
+import { parseCondition } from '../report/gates.ts';
 import type { TrainConfig } from '../train/types.ts';
 import type { EvaluateConfig, StageConfig, StageDataConfig, UserConfig } from './types.ts';
 
@@ -7,6 +8,15 @@ import type { EvaluateConfig, StageConfig, StageDataConfig, UserConfig } from '.
  * Schemas of everything in a config except the plugins, whose inputs may be functions and objects of other packages:
  * `plugins.ts` looks at those. Messages say what a value must be; `issues.ts` adds where and what was received.
  */
+
+function isCondition(text: string): boolean {
+  try {
+    parseCondition('gate', text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 type Keys<T> = { readonly [K in keyof T]-?: K };
 /** Refuses a schema whose keys or values differ from the interface's. */
@@ -29,6 +39,7 @@ const INTEGER = 'must be an integer >= 1';
 const NOT_NEGATIVE = 'must be a number >= 0';
 const SHARE = 'must be a number between 0 and 1';
 const TEXT = 'must be a text that is not empty';
+const SETTING = 'must be a number or true or false';
 const FLAG = 'must be true or false';
 
 const count = v.pipe(v.number(INTEGER), v.safeInteger(INTEGER), v.minValue(1, INTEGER));
@@ -47,7 +58,7 @@ const optimizer = v.union(
     text,
     v.objectWithRest(
       { name: text },
-      v.union([v.number('must be a number or true or false'), v.boolean('must be a number or true or false')]),
+      v.union([v.number(SETTING), v.boolean(SETTING)], SETTING),
       'must be a name, or an object with a `name` and its options',
     ),
   ],
@@ -142,10 +153,7 @@ const evaluate = tied<EvaluateConfig>()(
 );
 
 const CONDITION = 'must be a comparison with a number, such as ">= 0.97" or "<= 20 ms"';
-const condition = v.pipe(
-  v.string(CONDITION),
-  v.regex(/^\s*(<=?|>=?|==|!=)\s*[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?\s*[\p{L}%/]*\s*$/iu, CONDITION),
-);
+const condition = v.pipe(v.string(CONDITION), v.check(isCondition, CONDITION));
 
 const STAGE_NAME = 'must be a stage name: letters, digits, "-" and "_", beginning with a letter';
 const SEED = 'must be an integer >= 0';

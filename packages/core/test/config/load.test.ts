@@ -163,7 +163,7 @@ describe('extends, env and set', () => {
       backend: 'defaults',
       device: '--set device',
       name: 'anneal.config.json',
-      seed: 'node_modules/anneal-preset/index.js',
+      seed: '../node_modules/anneal-preset/index.js',
       'train.batchSize': 'anneal.config.json',
       'train.epochs': 'anneal.config.json (env.fast)',
       'train.learningRate': 'base.json (env.fast)',

@@ -4,15 +4,18 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { type AnnealError, isAnnealError } from '@anneal/core';
-import { onTestFinished } from 'vitest';
+import { afterAll } from 'vitest';
 
 const fixtures = fileURLToPath(new URL('../fixtures/packages', import.meta.url));
 
-/** A folder with the given files and the fixture packages installed; texts are written as they are, the rest as JSON. */
+// Projects are folders beside one node_modules, which is installed once per test file.
+const parent = realpathSync(mkdtempSync(join(tmpdir(), 'anneal-config-')));
+cpSync(fixtures, join(parent, 'node_modules'), { recursive: true });
+afterAll(() => rmSync(parent, { recursive: true, force: true }));
+
+/** A folder with the given files, from which the fixture packages resolve; texts are written as they are, the rest as JSON. */
 export function project(files: Readonly<Record<string, unknown>> = {}): string {
-  const root = realpathSync(mkdtempSync(join(tmpdir(), 'anneal-config-')));
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
-  cpSync(fixtures, join(root, 'node_modules'), { recursive: true });
+  const root = mkdtempSync(join(parent, 'project-'));
   for (const [name, content] of Object.entries({ 'package.json': { name: 'fixture', type: 'module' }, ...files })) {
     mkdirSync(dirname(join(root, name)), { recursive: true });
     writeFileSync(join(root, name), typeof content === 'string' ? content : JSON.stringify(content));
