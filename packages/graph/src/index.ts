@@ -42,6 +42,7 @@ export { type GradientOptions, gradients } from './autodiff/gradients.ts';
 export { type DifferentiableOp, VJP } from './autodiff/rules/index.ts';
 export { STOP, type StopOp } from './autodiff/stop.ts';
 export type { Pullback, Stop, VjpContext, VjpRule } from './autodiff/types.ts';
+export { type LinearLayer, linearLayers } from './linear-layers.ts';
 export { GraphBuilder, type NodeOptions, type ParameterOptions } from './builder.ts';
 export type { Operand, Ops, ReduceOptions } from './ops/types.ts';
 export {
@@ -73,3 +74,5 @@ export { scopeOfNodeName } from './formats/onnx/names.ts';
 export type { OpenExternal } from './formats/onnx/from-proto.ts';
 export { readOnnx, type ReadOnnxOptions } from './formats/onnx/read.ts';
 export { type OnnxModel, writeOnnx, type WriteOnnxOptions } from './formats/onnx/write.ts';
+export { readSafetensors, type Safetensors } from './formats/safetensors/read.ts';
+export { writeSafetensors, type WriteSafetensorsOptions } from './formats/safetensors/write.ts';

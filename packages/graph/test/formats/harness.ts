@@ -1,0 +1,51 @@
+import { expect } from 'vitest';
+import { GraphError } from '../../src/error.ts';
+import type { ByteSource } from '../../src/tensor.ts';
+
+/** The error that a promise or a function ends with, which must be one with a code. */
+export async function errorOf(run: () => unknown): Promise<GraphError> {
+  try {
+    await run();
+  } catch (error) {
+    if (error instanceof GraphError) return error;
+    throw error;
+  }
+  throw new Error('expected an error');
+}
+
+export async function expectFormatError(run: () => unknown, message: RegExp): Promise<GraphError> {
+  const error = await errorOf(run);
+  expect(error.code).toBe('ANNEAL_E_FORMAT');
+  expect(error.message).toMatch(message);
+  return error;
+}
+
+/** A source that counts what is read from it, and can claim to be larger than it is. */
+export function countingSource(source: ByteSource, size: number = source.size): ByteSource & { bytesRead: number } {
+  return {
+    name: source.name,
+    size,
+    bytesRead: 0,
+    read(offset, length) {
+      this.bytesRead += length;
+      return source.read(offset, length);
+    },
+  };
+}
+
+/** Random edits of a file: flipped, removed, inserted, repeated and zeroed bytes. */
+export function mutate(bytes: Uint8Array, random: () => number): Uint8Array {
+  const out = Array.from(bytes);
+  const edits = 1 + Math.floor(random() * 4);
+  for (let i = 0; i < edits && out.length > 0; i++) {
+    const at = Math.floor(random() * out.length);
+    const kind = Math.floor(random() * 6);
+    if (kind === 0) out[at] = (out[at] as number) ^ (1 << Math.floor(random() * 8));
+    else if (kind === 1) out[at] = Math.floor(random() * 256);
+    else if (kind === 2) out.splice(at, 1 + Math.floor(random() * 8));
+    else if (kind === 3) out.splice(at, 0, ...Array.from({ length: 1 + Math.floor(random() * 8) }, () => 0xff));
+    else if (kind === 4) out.splice(at, 0, ...out.slice(at, at + Math.floor(random() * 32)));
+    else out.length = at;
+  }
+  return Uint8Array.from(out);
+}
