@@ -38,7 +38,7 @@ export function axisAttribute(c: VjpContext, fallback: number, rank: number = c.
 
 /** A rule needs `what` as a constant and it is computed at run time. */
 export function notStatic(c: VjpContext, what: string): GraphError {
-  return new GraphError('ANNEAL_E_NOT_DIFFERENTIABLE', `${c.op}: ${what} must be constant to differentiate it`, {
+  return new GraphError('ANNEAL_E_SYMBOLIC_DIM', `${c.op}: ${what} must be constant to differentiate it`, {
     at: { op: c.op, module: c.node.scope },
     fix: 'bind the dimensions of the graph to numbers and fold constants before',
   });

@@ -41,6 +41,48 @@ const rotary = (interleaved: number): Case => ({
   },
 });
 
+/** Codes of 8 rows of 32 weights; the layout of the bytes is the operator's. */
+const nBits = (bits: number, zeros: boolean, k: number = 32): Case => ({
+  name: `MatMulNBits ${bits} bits, K ${k}${zeros ? ' with zero points' : ''}`,
+  inputs: { x: [2, 3, k], bias: [4] },
+  build: (g, { x, bias }) => {
+    const [n, block] = [4, 16];
+    const blocks = Math.ceil(k / block);
+    const fill = (length: number, factor: number): number[] => Array.from({ length }, (_, i) => (i * factor + 3) % 256);
+    const codes = tensor('uint8', [n, blocks, (block * bits) / 8], fill(n * blocks * block * (bits / 8), 37));
+    const scales = tensor(
+      'float64',
+      [n * blocks],
+      fill(n * blocks, 11).map((v) => v / 256),
+    );
+    const bytes = n * Math.ceil((blocks * bits) / 8);
+    const zero = zeros ? g.constant(tensor('uint8', [bytes], fill(bytes, 29))) : undefined;
+    const inputs = [x, g.parameter('codes', codes), g.constant(scales), zero, undefined, bias];
+    const attributes = { K: { int: k }, N: { int: n }, bits: { int: bits }, block_size: { int: block } };
+    return g.one('MatMulNBits', inputs, { domain: 'com.microsoft', attributes });
+  },
+});
+
+const dequantize = (scale: readonly number[], zeros: boolean, attributes: Attributes): Case => ({
+  name: `DequantizeLinear scale [${scale}] ${JSON.stringify(attributes)}`,
+  inputs: { scale },
+  build: (g, values) => {
+    const x = tensor(
+      'int8',
+      [4, 6],
+      Array.from({ length: 24 }, (_, i) => ((i * 41) % 256) - 128),
+    );
+    const count = scale.reduce((a, b) => a * b, 1);
+    const zero = tensor(
+      'int8',
+      scale,
+      Array.from({ length: count }, (_, i) => i - 2),
+    );
+    const inputs = [g.constant(x), values['scale'], zeros ? g.constant(zero) : undefined];
+    return g.one('DequantizeLinear', inputs, { attributes });
+  },
+});
+
 export const linearCases: readonly Case[] = [
   matmul([3, 4], [4, 2]),
   matmul([2, 3, 4], [4, 2]),
@@ -69,6 +111,16 @@ export const linearCases: readonly Case[] = [
     inputs: { x: [2, 3, 3], w: [3, 3] },
     build: (g, { x, w }) => g.one('MatMul', [g.one('MatMul', [x, w]), w]),
   },
+  nBits(4, false),
+  nBits(4, true),
+  nBits(8, false),
+  nBits(8, true),
+  nBits(4, false, 24),
+  dequantize([], false, {}),
+  dequantize([], true, {}),
+  dequantize([6], true, { axis: { int: -1 } }),
+  dequantize([4], true, { axis: { int: 0 } }),
+  dequantize([2, 6], true, { axis: { int: 0 }, block_size: { int: 2 } }),
   rotary(0),
   rotary(1),
   {

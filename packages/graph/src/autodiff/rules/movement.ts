@@ -1,6 +1,6 @@
 import { attr, type Value } from '../../ir.ts';
 import type { Ops } from '../../ops/types.ts';
-import { axisAttribute, constantInput, notStatic, range, reshaped, unbroadcast } from '../shapes.ts';
+import { axisAttribute, constantInput, range, reshaped, unbroadcast } from '../shapes.ts';
 import { once, type Pullback, type VjpContext, type VjpRule } from '../types.ts';
 
 /** Back to the shape that the input had. */
@@ -138,41 +138,44 @@ const PAD_SOURCE: Readonly<Record<string, (i: number, size: number) => number>> 
   },
 };
 
-const pad: VjpRule = (c) => [
-  () => {
-    const { ops, g } = c;
-    const x = c.x(0);
-    const given = attr.ints(c, 'pads') ?? constantInput(c, 1, 'the pads');
-    const axes = c.inputs[3] ? constantInput(c, 3, 'the axes') : range(0, x.rank);
-    const mode = attr.string(c, 'mode', 'constant');
-    const pads = x.dims.map((): [number, number] => [0, 0]);
-    axes.forEach((axis, i) => {
-      pads[axis < 0 ? axis + x.rank : axis] = [given[i] as number, given[i + axes.length] as number];
-    });
-    if (mode === 'constant') {
-      return ops.pad(
-        c.dy,
-        pads.map(([before, after]) => [-before, -after]),
-      );
-    }
-    const source = PAD_SOURCE[mode];
-    if (source === undefined) throw notStatic(c, `a mode among constant, ${Object.keys(PAD_SOURCE).join(', ')}`);
-    // Copies of one element add up: a product with the 0/1 matrix of who came from where would be larger.
-    let grad = c.dy;
-    pads.forEach(([before, after], axis) => {
-      if (before === 0 && after === 0) return;
-      const size = x.dims[axis] as number;
-      const from = range(0, grad.dims[axis] as number).map((i) => source(i - before, size));
-      const indices = ops.reshape(
-        g.ints(from),
-        grad.dims.map((_, i) => (i === axis ? from.length : 1)),
-      );
-      const dims = grad.dims.map((dim, i) => (i === axis ? size : dim));
-      grad = ops.scatterAdd(ops.zeros(dims, grad.dtype), ops.broadcastTo(indices, grad.dims), grad, { axis });
-    });
-    return grad;
-  },
-];
+/** The amounts of a Pad node, `[before, after]` for every axis. */
+function padsOf(c: VjpContext): [number, number][] {
+  const { rank } = c.x(0);
+  const given = attr.ints(c, 'pads') ?? constantInput(c, 1, 'the pads');
+  const axes = c.inputs[3] ? constantInput(c, 3, 'the axes') : range(0, rank);
+  const pads = range(0, rank).map((): [number, number] => [0, 0]);
+  axes.forEach((axis, i) => {
+    pads[axis < 0 ? axis + rank : axis] = [given[i] as number, given[i + axes.length] as number];
+  });
+  return pads;
+}
+
+/** Crops what was padded and pads what was cropped; where padding copied elements, the copies add up. */
+const pad: VjpRule = (c) => {
+  const { ops, g } = c;
+  const mode = attr.string(c, 'mode', 'constant');
+  const source = PAD_SOURCE[mode];
+  if (mode === 'constant') {
+    return [
+      () =>
+        ops.pad(
+          c.dy,
+          padsOf(c).map(([before, after]) => [-before, -after] as const),
+        ),
+    ];
+  }
+  if (source === undefined) return [];
+  const fold = (grad: Value, axis: number, [before, after]: readonly [number, number]): Value => {
+    if (before === 0 && after === 0) return grad;
+    const size = c.x(0).dims[axis] as number;
+    const from = range(0, grad.dims[axis] as number).map((i) => source(i - before, size));
+    const alone = grad.dims.map((_, i) => (i === axis ? from.length : 1));
+    const indices = ops.broadcastTo(ops.reshape(g.ints(from), alone), grad.dims);
+    const dims = grad.dims.map((dim, i) => (i === axis ? size : dim));
+    return ops.scatterAdd(ops.zeros(dims, grad.dtype), indices, grad, { axis });
+  };
+  return [() => padsOf(c).reduce((grad, amounts, axis) => fold(grad, axis, amounts), c.dy)];
+};
 
 const trilu: VjpRule = (c) => [() => c.g.one('Trilu', [c.dy, c.inputs[1]], { attributes: c.attributes })];
 

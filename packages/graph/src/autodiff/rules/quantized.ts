@@ -2,36 +2,45 @@ import type { DType } from '../../dtype.ts';
 import { GraphError } from '../../error.ts';
 import { attr, type Value } from '../../ir.ts';
 import { byteLengthOf, isLazy, tensor, tensorFromBytes, bytesOf, type TensorSource } from '../../tensor.ts';
-import { product, range, reshaped, unbroadcast } from '../shapes.ts';
-import type { VjpContext, VjpRule } from '../types.ts';
+import { axisAttribute, product, range, reshaped, unbroadcast } from '../shapes.ts';
+import { once, type VjpContext, type VjpRule } from '../types.ts';
+
+/** A tensor and its scale in shapes that broadcast: one scale for all, one along an axis, or one a block of it. */
+interface Aligned {
+  readonly view: readonly number[];
+  readonly scale: readonly number[];
+}
+
+function align(c: VjpContext, x: Value, scale: Value): Aligned | undefined {
+  if (product(scale.dims) === 1 && scale.rank <= 1) return { view: x.dims, scale: x.dims.map(() => 1) };
+  const axis = axisAttribute(c, 1, x.rank);
+  const block = attr.int(c, 'block_size', 0);
+  const size = x.dims[axis] as number;
+  if (block === 0) return { view: x.dims, scale: x.dims.map((dim, i) => (i === axis ? dim : 1)) };
+  // A last block that is not full has no rectangular view.
+  if (size % block !== 0) return undefined;
+  const split = (inner: number): number[] => x.dims.flatMap((dim, i) => (i === axis ? [size / block, inner] : [dim]));
+  return { view: split(block), scale: split(1) };
+}
 
 /** The quantised tensor has the gradient of what it stands for, times the scale: what its quantiser divides by again. */
 const dequantizeLinear: VjpRule = (c) => {
-  const { ops, dy } = c;
+  const { ops } = c;
   const [x, scale] = [c.x(0), c.x(1)];
   const zeroPoint = c.inputs[2];
-  const block = attr.int(c, 'block_size', 0);
-  const axis = attr.int(c, 'axis', 1);
-  const aligned = alignScale(scale, x, axis, block);
+  const aligned = align(c, x, scale);
   if (aligned === undefined) return [];
-  const shaped = (v: Value): Value => reshaped(ops, v, aligned);
+  const dy = once(() => reshaped(ops, c.dy, aligned.view));
+  const shaped = (v: Value): Value => reshaped(ops, v, aligned.scale);
   return [
-    () => ops.mul(dy, shaped(scale)),
+    () => reshaped(ops, ops.mul(dy(), shaped(scale)), x.dims),
     () => {
-      let steps = ops.cast(x, dy.dtype);
-      if (zeroPoint !== undefined) steps = ops.sub(steps, shaped(ops.cast(zeroPoint, dy.dtype)));
-      return reshaped(ops, unbroadcast(ops, ops.mul(dy, steps), aligned), scale.dims);
+      let steps = reshaped(ops, ops.cast(x, c.dy.dtype), aligned.view);
+      if (zeroPoint !== undefined) steps = ops.sub(steps, shaped(ops.cast(zeroPoint, c.dy.dtype)));
+      return reshaped(ops, unbroadcast(ops, ops.mul(dy(), steps), aligned.scale), scale.dims);
     },
   ];
 };
-
-/** The shape in which a per-tensor or per-axis scale broadcasts against `x`; `undefined` for a scale per block. */
-function alignScale(scale: Value, x: Value, axis: number, block: number): readonly number[] | undefined {
-  if (block > 0) return undefined;
-  if (scale.rank === 0 || product(scale.dims) === 1) return x.dims.map(() => 1);
-  const at = axis < 0 ? axis + x.rank : axis;
-  return x.dims.map((dim, i) => (i === at ? dim : 1));
-}
 
 const QUANTIZED_RANGE: Readonly<Record<string, readonly [number, number]>> = {
   int8: [-128, 127],
@@ -42,21 +51,22 @@ const QUANTIZED_RANGE: Readonly<Record<string, readonly [number, number]>> = {
   uint4: [0, 15],
 };
 
-/** Straight through the rounding, nothing where the range cuts off. */
+/** Straight through the rounding, nothing where the range cuts off (Bengio et al., 2013, arXiv 1308.3432). */
 const quantizeLinear: VjpRule = (c) => {
-  const { ops, dy } = c;
+  const { ops } = c;
   const [x, scale] = [c.x(0), c.x(1)];
   const zeroPoint = c.inputs[2];
   const limits = QUANTIZED_RANGE[zeroPoint?.dtype ?? 'uint8'];
-  const aligned = alignScale(scale, x, attr.int(c, 'axis', 1), attr.int(c, 'block_size', 0));
+  const aligned = align(c, x, scale);
   if (aligned === undefined || limits === undefined) return [];
   return [
     () => {
-      const steps = reshaped(ops, scale, aligned);
-      let level = ops.round(ops.div(x, steps));
-      if (zeroPoint !== undefined) level = ops.add(level, reshaped(ops, ops.cast(zeroPoint, x.dtype), aligned));
+      const steps = reshaped(ops, scale, aligned.scale);
+      let level = ops.round(ops.div(reshaped(ops, x, aligned.view), steps));
+      if (zeroPoint !== undefined) level = ops.add(level, reshaped(ops, ops.cast(zeroPoint, x.dtype), aligned.scale));
       const inside = ops.logicalAnd(ops.greaterEqual(level, limits[0]), ops.lessEqual(level, limits[1]));
-      return ops.where(inside, ops.div(dy, steps), 0);
+      const passed = ops.mul(ops.cast(inside, c.dy.dtype), reshaped(ops, c.dy, aligned.view));
+      return reshaped(ops, ops.div(passed, steps), x.dims);
     },
   ];
 };
