@@ -1,5 +1,8 @@
 export type { JsonObject, JsonValue } from './json.ts';
 export { CODES, type CoreErrorCode } from './errors/codes.ts';
+export { type CodeReference, ERROR_REFERENCE } from './errors/reference.ts';
+export { formatError, type FormatOptions } from './errors/format.ts';
+export { suggest } from './errors/suggest.ts';
 export { AnnealError, type ErrorCode, type ErrorDetails, isAnnealError } from './errors/error.ts';
 export { definePlugin, isPlugin } from './plugin/define.ts';
 export type { OptionSchema, Plugin, PluginApi, PluginFactory, PluginSpec } from './plugin/types.ts';
@@ -77,3 +80,4 @@ export type {
   RunResult,
   TapListing,
 } from './pipeline-types.ts';
+export { createPipeline } from './pipeline.ts';
