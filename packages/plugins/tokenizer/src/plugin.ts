@@ -79,7 +79,7 @@ export const tokenizer: PluginFactory<TokenizerOptions> = definePlugin<Tokenizer
 
     api.hooks.emit.emit.tap(async (ctx) => {
       const { artifacts } = ctx.run;
-      const limit = longestInput(ctx, tokenizerOf(ctx.run));
+      const limit = longestInput(ctx, [options.maxLength, tokenizerOf(ctx.run).definition.maxLength]);
       const file = JSON.parse(artifacts.text(TOKENIZER_FILE)) as object;
       const config = JSON.parse(artifacts.text(CONFIG_FILE)) as object;
       const truncation = { direction: 'Right', max_length: limit, strategy: 'LongestFirst', stride: 0 };
@@ -148,13 +148,9 @@ function sectionOf(ready: Tokenizer, texts: readonly string[], split: string): A
 }
 
 /** What the model can take, the training took and the options allow: readers of the files must cut where training did. */
-function longestInput({ model, run, stage }: EmitContext, ready: Tokenizer): number | undefined {
-  const config = run.config.stages.find(({ name }) => name === stage)?.train;
-  const limits = [
-    ready.definition.maxLength,
-    model.config['max_position_embeddings'],
-    config ? config.maxLength : undefined,
-  ];
-  const longest = Math.min(...limits.filter((limit) => typeof limit === 'number'));
+function longestInput(ctx: EmitContext, limits: readonly (number | undefined)[]): number | undefined {
+  const { train } = ctx.run.config.stages.find(({ name }) => name === ctx.stage) ?? {};
+  const all = [...limits, ctx.model.config['max_position_embeddings'], train ? train.maxLength : undefined];
+  const longest = Math.min(...all.filter((limit) => typeof limit === 'number'));
   return longest === Infinity ? undefined : longest;
 }

@@ -4,7 +4,7 @@ import type { Tokenizer } from './bpe/tokenizer.ts';
 import type { ResolvedOptions } from './options.ts';
 import { problem } from './problems.ts';
 
-type Columns = Pick<ResolvedOptions, 'text' | 'pair' | 'typeIds'>;
+type Columns = Pick<ResolvedOptions, 'text' | 'pair'>;
 
 function textOf(row: Row, column: string): string {
   const text = row[column];
@@ -24,9 +24,9 @@ export function textsOf(row: Row, { text, pair }: Columns): [string] | [string, 
 }
 
 /** Adds `input_ids`, `attention_mask` and, where the options say so, `token_type_ids` to a sample. */
-export function encodeRow(sample: Sample, tokenizer: Tokenizer, columns: Columns, maxLength: number): Sample {
-  const [text, pair] = textsOf(sample.row, columns);
-  const limit = Math.min(maxLength, tokenizer.definition.maxLength ?? Infinity);
+export function encodeRow(sample: Sample, tokenizer: Tokenizer, options: ResolvedOptions, maxLength: number): Sample {
+  const [text, pair] = textsOf(sample.row, options);
+  const limit = Math.min(maxLength, options.maxLength ?? Infinity, tokenizer.definition.maxLength ?? Infinity);
   const { ids, typeIds } = tokenizer.encode(text, { pair, maxLength: limit });
   return {
     ...sample,
@@ -34,7 +34,7 @@ export function encodeRow(sample: Sample, tokenizer: Tokenizer, columns: Columns
       ...sample.features,
       input_ids: ids,
       attention_mask: new Int32Array(ids.length).fill(1),
-      ...(columns.typeIds && { token_type_ids: typeIds }),
+      ...(options.typeIds && { token_type_ids: typeIds }),
     },
   };
 }

@@ -192,6 +192,14 @@ describe('option `from`', () => {
     expect(harness.sample(rows[50]!)).toEqual(original.sample(rows[50]!));
   });
 
+  it('takes a shorter length from the options', async () => {
+    const harness = await new Harness().setUp(tokenizer({ from: '.', maxLength: 7 }), folder);
+    await harness.data(splits);
+    expect(harness.sample(rows[50]!)['input_ids']).toHaveLength(7);
+    await harness.emit({ max_position_embeddings: 64 });
+    expect(JSON.parse(harness.written.get('tokenizer_config.json')!)).toMatchObject({ model_max_length: 7 });
+  });
+
   it('says what is wrong with the file', async () => {
     const missing = await new Harness().setUp(tokenizer({ from: 'missing.json' }), folder);
     await expect(missing.data(splits)).rejects.toThrow(

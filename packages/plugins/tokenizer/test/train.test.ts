@@ -58,11 +58,6 @@ describe('trainVocabulary', () => {
     ]);
   });
 
-  it('writes the prefix of tokens inside words', () => {
-    const { tokens } = trainVocabulary(counted({ abab: 3 }), { continuingSubwordPrefix: '##' }, 'characters');
-    expect(tokens).toEqual(['a', 'b', '##a', '##b', 'ab', '##ab', 'abab']);
-  });
-
   it('keeps the most frequent characters under limitAlphabet, those of initialAlphabet first', () => {
     const words = counted({ aaab: 2, c: 1, d: 5 });
     const { tokens } = trainVocabulary(

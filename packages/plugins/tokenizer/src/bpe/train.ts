@@ -18,8 +18,6 @@ export interface VocabularyOptions {
   initialAlphabet?: readonly string[] | undefined;
   /** Tokens stay shorter than this many characters (bytes, for a byte-level vocabulary). @defaultValue no limit */
   maxTokenLength?: number | undefined;
-  /** Written before every token that does not start a word (`##` of WordPiece). @defaultValue `''` */
-  continuingSubwordPrefix?: string | undefined;
 }
 
 /** Options of {@link trainBpe}. The alphabet defaults to all 256 bytes, so that no text is out of vocabulary. */
@@ -118,12 +116,7 @@ export function trainVocabulary(
   spell: 'bytes' | 'characters',
 ): Vocabulary {
   checkOptions(options);
-  const {
-    vocabSize = 30_000,
-    minFrequency = 0,
-    maxTokenLength = Infinity,
-    continuingSubwordPrefix: prefix = '',
-  } = options;
+  const { vocabSize = 30_000, minFrequency = 0, maxTokenLength = Infinity, specialTokens = [] } = options;
   const write = spell === 'bytes' ? byteSpeller() : spellCharacters;
   let codes = new Uint32Array(1024);
   const spelled = (index: number): number => {
@@ -140,19 +133,14 @@ export function trainVocabulary(
   }
 
   const tokens = new Tokens();
-  const starts = new Map<number, number>();
-  for (const token of options.specialTokens ?? []) {
+  const symbols = new Map<number, number>();
+  for (const token of specialTokens) {
     const characters = Array.from(token);
     const id = tokens.idOf(token, characters.length);
     // A special token of one character is that character's symbol too, even where `limitAlphabet` leaves it out.
-    if (characters.length === 1) starts.set(token.codePointAt(0)!, id);
+    if (characters.length === 1) symbols.set(token.codePointAt(0)!, id);
   }
-  const continues = prefix === '' ? starts : new Map<number, number>();
-  const alphabet = selectAlphabet(seen, options);
-  for (const code of alphabet) starts.set(code, tokens.idOf(String.fromCodePoint(code), 1));
-  if (prefix !== '') {
-    for (const code of alphabet) continues.set(code, tokens.idOf(prefix + String.fromCodePoint(code), 1));
-  }
+  for (const code of selectAlphabet(seen, options)) symbols.set(code, tokens.idOf(String.fromCodePoint(code), 1));
   if (tokens.list.length > vocabSize) {
     throw problem(
       'TOKENIZER_E_OPTION',
@@ -166,7 +154,7 @@ export function trainVocabulary(
     const length = spelled(index);
     let kept = 0;
     for (let i = 0; i < length; i++) {
-      const id = (i === 0 ? starts : continues).get(codes[i]!);
+      const id = symbols.get(codes[i]!);
       if (id !== undefined) codes[kept++] = id;
     }
     corpus.add(codes, kept, words.count(index));
@@ -180,9 +168,7 @@ export function trainVocabulary(
     lengthOf: (symbol) => lengths[symbol]!,
     join: (left, right) => {
       if (list.length >= vocabSize) return undefined;
-      const tail = list[right]!;
-      const joined = list[left]! + (prefix !== '' && tail.startsWith(prefix) ? tail.slice(prefix.length) : tail);
-      return tokens.idOf(joined, lengths[left]! + lengths[right]!);
+      return tokens.idOf(list[left]! + list[right]!, lengths[left]! + lengths[right]!);
     },
   });
   return { tokens: list, merges: merges.map(({ left, right }) => [list[left]!, list[right]!] as const) };
