@@ -80,4 +80,3 @@ export type {
   RunResult,
   TapListing,
 } from './pipeline-types.ts';
-export { createPipeline } from './pipeline.ts';

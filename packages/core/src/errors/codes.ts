@@ -1,5 +1,6 @@
 /** Every error code of core and the command line, with what it means. The docs page is generated from this table. */
 export const CODES = {
+  ANNEAL_E_USAGE: 'The command line has a command, an option or an argument that does not exist or does not fit.',
   ANNEAL_E_CONFIG_NOT_FOUND: 'No config file was found, or the given one does not exist.',
   ANNEAL_E_CONFIG_LOAD: 'The config file threw or could not be parsed.',
   ANNEAL_E_CONFIG: 'The config is not valid: a wrong type, an unknown key, a stage that does not exist.',
