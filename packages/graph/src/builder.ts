@@ -6,6 +6,9 @@ import { createOps } from './ops/create.ts';
 import type { Ops } from './ops/types.ts';
 import { type TensorData, tensor, type TensorSource } from './tensor.ts';
 
+/** Longest constant that rules look into: shapes, axes and the like, of which tensors have a few. */
+const MAX_VECTOR = 4096;
+
 export interface NodeOptions {
   readonly domain?: string | undefined;
   readonly attributes?: Attributes | undefined;
@@ -183,7 +186,7 @@ export class GraphBuilder {
       constant: (index) => {
         const value = inputs[index];
         const data = value && this.#constants.get(value);
-        return data && Array.from(data.data, Number);
+        return data && data.data.length <= MAX_VECTOR ? Array.from(data.data, Number) : undefined;
       },
       freshDim: (hint) => `${hint}_${this.#counter++}`,
     };

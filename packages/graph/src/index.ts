@@ -56,6 +56,7 @@ export {
   valuesOf,
   withParameters,
 } from './transform.ts';
+export { toNumbers } from './interpret/array.ts';
 export { evaluate, type EvaluateOptions, interpret } from './interpret/evaluate.ts';
 export { referenceBackend } from './interpret/backend.ts';
 export {
@@ -72,6 +73,8 @@ export { type ByteWriter, memorySource, memoryWriter } from './formats/source.ts
 export type { ExternalData, ExternalOptions, StoredTensor } from './formats/onnx/external.ts';
 export { scopeOfNodeName } from './formats/onnx/names.ts';
 export type { OpenExternal } from './formats/onnx/from-proto.ts';
+export { decodeOnnx, encodeOnnx } from './formats/onnx/model.ts';
+export type { ModelProto } from './formats/onnx/proto/onnx_pb.ts';
 export { readOnnx, type ReadOnnxOptions } from './formats/onnx/read.ts';
 export { type OnnxModel, writeOnnx, type WriteOnnxOptions } from './formats/onnx/write.ts';
 export { readSafetensors, type Safetensors } from './formats/safetensors/read.ts';

@@ -11,6 +11,9 @@ import {
   shapeError,
 } from './types.ts';
 
+/** More axes than any tensor has: a crafted model must not allocate a shape of any length. */
+const MAX_RANK = 64;
+
 /** Target shape given as a constant, or fresh symbols when it is computed at run time. */
 function targetShape(ctx: InferContext, index: number): readonly number[] | undefined {
   return ctx.constant(index);
@@ -19,6 +22,7 @@ function targetShape(ctx: InferContext, index: number): readonly number[] | unde
 function unknownShape(ctx: InferContext, index: number): Shape {
   const length = required(ctx, index).shape[0];
   if (typeof length !== 'number') throw shapeError(ctx, `the rank of the output is unknown (input ${index})`);
+  if (length > MAX_RANK) throw shapeError(ctx, `${length} axes; at most ${MAX_RANK} are possible`);
   return Array.from({ length }, (_, i) => ctx.freshDim(`${ctx.op}_${i}`));
 }
 

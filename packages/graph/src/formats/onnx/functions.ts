@@ -28,6 +28,13 @@ export class FunctionTable {
     }
   }
 
+  /** Nodes of all functions together. */
+  get nodeCount(): number {
+    let count = 0;
+    for (const { node } of this.#functions.values()) count += node.length;
+    return count;
+  }
+
   /** The body of the function that a node calls; `undefined` for an operator. */
   bodyOf(call: NodeProto): FunctionBody | undefined {
     const definition = this.#functions.get(keyOf(call.domain, call.opType, call.overload));

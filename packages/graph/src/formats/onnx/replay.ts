@@ -17,8 +17,9 @@ import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from './proto/
 
 /** Calls and branches within each other. */
 const MAX_NESTING = 32;
-/** Functions that call functions can blow a small file up without end. */
-const MAX_NODES = 500_000;
+/** Functions that call functions can blow a small file up without end: nodes that inlining may add per node. */
+const MAX_GROWTH = 20;
+const SMALL_GRAPH = 1000;
 /** Inference joins the symbols that meet; a crafted graph would make them longer and longer. */
 const MAX_SYMBOL = 1024;
 
@@ -69,6 +70,7 @@ export class Replay {
   readonly #functions: FunctionTable;
   readonly #folder: ConstantFolder;
   readonly #specialise: boolean;
+  #maxNodes = 0;
   #count = 0;
   #fresh = 0;
 
@@ -92,6 +94,8 @@ export class Replay {
 
   /** All nodes of the outermost graph. */
   run(graph: GraphProto): void {
+    const written = this.#functions.nodeCount + graph.node.length;
+    this.#maxNodes = countNodes(graph.node) + MAX_GROWTH * Math.max(written, SMALL_GRAPH);
     this.top.describe([...graph.valueInfo, ...graph.output]);
     this.#nodes(graph.node, this.top);
   }
@@ -102,7 +106,9 @@ export class Replay {
 
   #node(proto: NodeProto, scope: Scope): void {
     const place = { file: this.#file, node: proto.name === '' ? proto.opType : proto.name };
-    if (++this.#count > MAX_NODES) throw formatError(place, `the graph has more than ${MAX_NODES} nodes`);
+    if (++this.#count > this.#maxNodes) {
+      throw formatError(place, `with its functions inlined the graph has more than ${this.#maxNodes} nodes`);
+    }
     if (scope.depth > MAX_NESTING) throw formatError(place, `functions or branches nest deeper than ${MAX_NESTING}`);
     const inputs = proto.input.map((name) => {
       if (name === '') return undefined;
@@ -252,6 +258,13 @@ export class Replay {
 
 /** A `Constant` node above this size holds a weight: some exporters have no initializers at all. */
 const LARGE_CONSTANT = 1024;
+
+/** Nodes of a graph and of the graphs within. */
+function countNodes(nodes: readonly NodeProto[]): number {
+  let count = nodes.length;
+  for (const { attribute } of nodes) for (const { g } of attribute) if (g) count += countNodes(g.node);
+  return count;
+}
 
 function describe(value: Value | undefined): string {
   return value ? `"${value.name}" (${value.dtype}[${value.shape.join(', ')}])` : 'nothing';

@@ -61,9 +61,7 @@ const MAX_MODEL_BYTES = 2 ** 31 - 1;
 export async function writeOnnx(graph: Graph, options: WriteOnnxOptions = {}): Promise<OnnxModel> {
   const writer = new ModelWriter(options);
   const proto = writer.graph(graph);
-  const initializers = await writer.parameters(graph);
-  proto.initializer = [...initializers, ...proto.initializer];
-  const size = initializers.reduce((sum, tensor) => sum + tensor.rawData.byteLength, 0);
+  proto.initializer = [...(await writer.parameters(graph)), ...proto.initializer];
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(Math.max(options.irVersion ?? 10, writer.irVersion)),
     producerName: 'anneal',
@@ -73,13 +71,16 @@ export async function writeOnnx(graph: Graph, options: WriteOnnxOptions = {}): P
   });
   if (options.producerVersion !== undefined) model.producerVersion = options.producerVersion;
   if (options.docString !== undefined) model.docString = options.docString;
-  const bytes = size <= MAX_MODEL_BYTES ? toBinary(ModelProtoSchema, model) : undefined;
-  if (bytes === undefined || bytes.byteLength > MAX_MODEL_BYTES) {
-    throw new GraphError('ANNEAL_E_FORMAT', `the model takes ${size} bytes, one ONNX file holds less than 2 GiB`, {
-      fix: "write the parameters beside it: writeOnnx(graph, { external: { location: 'model.onnx_data' } })",
-    });
-  }
+  const bytes = toBinary(ModelProtoSchema, model);
+  checkSize(bytes.byteLength);
   return { model: bytes, external: writer.external, names: writer.names };
+}
+
+function checkSize(bytes: number): void {
+  if (bytes <= MAX_MODEL_BYTES) return;
+  throw new GraphError('ANNEAL_E_FORMAT', `the model takes ${bytes} bytes, one ONNX file holds less than 2 GiB`, {
+    fix: "write the parameters beside it: writeOnnx(graph, { external: { location: 'model.onnx_data' } })",
+  });
 }
 
 type Named = readonly [name: string, value: Value];
@@ -144,14 +145,18 @@ class ModelWriter {
 
   async parameters(graph: Graph): Promise<TensorProto[]> {
     const protos: TensorProto[] = [];
+    let inline = 0;
     for (const [name, parameter] of graph.parameters) {
       const { value, data, trainable, transposed } = parameter;
       const unique = this.names.get(value) as string;
       const place = this.#options.stored?.(name, parameter) ?? this.external?.place(name, data);
       const bytes = byteLengthOf(data.dtype, data.shape);
       let proto: TensorProto;
-      if (place === undefined) proto = toInlineTensor(unique, await loadTensor(data));
-      else {
+      if (place === undefined) {
+        inline += bytes;
+        checkSize(inline);
+        proto = toInlineTensor(unique, await loadTensor(data));
+      } else {
         proto = toTensorProto(unique, data);
         proto.dataLocation = TensorProto_DataLocation.EXTERNAL;
         proto.externalData = toProps({

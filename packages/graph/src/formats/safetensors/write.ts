@@ -54,7 +54,10 @@ function headerOf(entries: readonly [string, TensorSource][], metadata: Readonly
       throw new GraphError('ANNEAL_E_FORMAT', `safetensors reserves the name "${name}"`, { fix: 'rename the tensor' });
     }
     if ((sizeOf(shape) * DTYPES[dtype].bits) % 8 !== 0) {
-      throw new GraphError('ANNEAL_E_FORMAT', `tensor "${name}": ${dtype}[${shape.join(', ')}] does not fill its bytes`);
+      throw new GraphError(
+        'ANNEAL_E_FORMAT',
+        `tensor "${name}": ${dtype}[${shape.join(', ')}] does not fill its bytes`,
+      );
     }
     const begin = end;
     end += byteLengthOf(dtype, shape);
