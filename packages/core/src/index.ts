@@ -80,3 +80,4 @@ export type {
   RunResult,
   TapListing,
 } from './pipeline-types.ts';
+export { createPipeline } from './pipeline.ts';
