@@ -1,1 +1,5 @@
-export {};
+export { evaluate, type EvaluateOptions, interpret, referenceBackend } from '@anneal/graph';
+export { assertClose, differenceOf, type Tolerance } from './compare.ts';
+export { type OpCase, opCases } from './op-cases.ts';
+export { seededRandom, seedOf } from './seeded.ts';
+export { type BackendTest, testBackend, type TestBackendOptions } from './test-backend.ts';

@@ -89,6 +89,15 @@ export function load({ dtype, shape, data }: TensorData): NdArray {
   return { dtype, shape, data: out };
 }
 
+/**
+ * The elements as numbers, whatever they are stored as: 16-bit floats decoded, packed types unpacked.
+ *
+ * @throws GraphError `ANNEAL_E_DTYPE` for strings and complex numbers.
+ */
+export function toNumbers(t: TensorData): Float64Array {
+  return load(t).data;
+}
+
 /** The tensor of elements that {@link roundTo} has rounded. */
 export function store({ dtype, shape, data }: NdArray): TensorData {
   checkNumeric(dtype);

@@ -51,6 +51,7 @@ class ReferenceState implements BackendState {
   }
 
   async read(names: readonly string[] = this.names): Promise<Record<string, TensorData>> {
+    if (this.#disposed) throw fail('the state is disposed');
     return Object.fromEntries(names.map((name) => [name, copy(this.get(name))]));
   }
 

@@ -1,0 +1,93 @@
+import { type Backend, evaluate } from '@anneal/graph';
+import { BACKEND_CASES } from './backend-cases.ts';
+import { differenceOf } from './compare.ts';
+import { type OpCase, opCases } from './op-cases.ts';
+
+/** One test: it passes when `run` resolves. */
+export interface BackendTest {
+  readonly name: string;
+  readonly run: () => Promise<void>;
+}
+
+export interface TestBackendOptions {
+  /**
+   * Tests that the backend is known to fail, and why: `{ 'Mod: fmod of floats': 'no kernel for floats' }`. A name that
+   * ends in `*` stands for all that begin so. Strict: each of them must fail, and each name must be that of a test.
+   */
+  readonly xfails?: Readonly<Record<string, string>> | undefined;
+  /** Registers a test, for example vitest's `it`. */
+  readonly it?: ((name: string, run: () => Promise<void>) => unknown) | undefined;
+}
+
+/** Runs a case and compares every output with the reference interpreter's. */
+async function runOpCase(backend: Backend, { name, graph, feeds, tolerance }: OpCase): Promise<void> {
+  const program = await backend.compile(graph, { label: name });
+  try {
+    const actual = await program.run(feeds);
+    const wrong = Object.entries(evaluate(graph, feeds)).flatMap(([output, expected]) => {
+      const received = actual[output];
+      const difference = received ? differenceOf(received, expected, tolerance[output]) : 'is not there';
+      return difference === undefined ? [] : [`${output}: ${difference}`];
+    });
+    if (wrong.length > 0) throw new Error(`${name}: ${wrong.join('\n')}`);
+  } finally {
+    await program.dispose();
+  }
+}
+
+function matches(pattern: string, name: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+/** The test turned around: it passes when the given one fails. */
+function expectFailure({ name, run }: BackendTest, reason: string): BackendTest {
+  return {
+    name: `${name} (fails: ${reason})`,
+    run: async () => {
+      const failed = await run().then(
+        () => false,
+        () => true,
+      );
+      if (!failed) throw new Error(`"${name}" passes, remove it from the expected failures ("${reason}")`);
+    },
+  };
+}
+
+/**
+ * The conformance suite of backends: every operator in a few hundred cases against the reference interpreter, and what
+ * `Backend` promises about programs and state. Returns the tests, and registers them when `it` is given:
+ *
+ * ```ts
+ * testBackend(() => onnx(), { it });
+ * ```
+ *
+ * @param backend - the backend, or how to get it: called once, when the first test runs.
+ */
+export function testBackend(
+  backend: Backend | (() => Backend | Promise<Backend>),
+  { xfails = {}, it }: TestBackendOptions = {},
+): readonly BackendTest[] {
+  let opened: Promise<Backend> | undefined;
+  const open = (): Promise<Backend> =>
+    (opened ??= Promise.resolve(typeof backend === 'function' ? backend() : backend));
+  const all: BackendTest[] = [
+    ...[...opCases()].map((opCase) => ({ name: opCase.name, run: async () => runOpCase(await open(), opCase) })),
+    ...BACKEND_CASES.map(({ name, run }) => ({ name: `backend: ${name}`, run: async () => run(await open()) })),
+  ];
+  const used = new Set<string>();
+  const tests = all.map((test) => {
+    const pattern = Object.keys(xfails).find((key) => matches(key, test.name));
+    if (pattern === undefined) return test;
+    used.add(pattern);
+    return expectFailure(test, xfails[pattern] as string);
+  });
+  const unknown = Object.keys(xfails).filter((pattern) => !used.has(pattern));
+  if (unknown.length > 0) {
+    tests.push({
+      name: 'expected failures are tests',
+      run: () => Promise.reject(new Error(`no test is called ${unknown.map((name) => `"${name}"`).join(', ')}`)),
+    });
+  }
+  for (const { name, run } of tests) it?.(name, run);
+  return tests;
+}
