@@ -90,8 +90,7 @@ export const options: OptionSchema<TextClassificationOptions, ResolvedOptions> =
     v.check(
       ({ labels, positiveLabel }) =>
         labels === undefined || positiveLabel === undefined || labels.includes(positiveLabel),
-      ({ input: { labels = [], positiveLabel } }) =>
-        `must be one of ${labels.map((label) => `"${label}"`).join(', ')}, received "${positiveLabel}"`,
+      ({ input: { labels = [] } }) => `must be one of ${labels.map((label) => `"${label}"`).join(', ')}`,
     ),
     ['positiveLabel'],
   ),

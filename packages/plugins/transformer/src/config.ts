@@ -1,9 +1,8 @@
-import { AnnealError, type JsonObject, type JsonValue } from '@anneal/core';
+import { AnnealError, type JsonObject, type JsonValue, suggest } from '@anneal/core';
 
 import { type Architecture, ARCHITECTURES, type TransformerShape } from './architectures.ts';
 import { ACTIVATIONS } from './layers/basic.ts';
 import type { Pooling } from './layers/heads.ts';
-import { suggestion } from './suggest.ts';
 
 /** What config.json says of a classifier. */
 export interface ClassifierConfig {
@@ -28,7 +27,6 @@ export function toConfig({ architecture, shape, pooling, labels }: ClassifierCon
     label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
     ...Object.fromEntries(sizes),
     ...(pooling === 'cls' ? {} : { pooling }),
-    position_embedding_type: 'absolute',
     torch_dtype: 'float32',
   };
 }
@@ -72,10 +70,7 @@ export function fromConfig(json: JsonObject, file: string): ClassifierConfig {
     new AnnealError('ANNEAL_E_MODEL', message, { file, fix });
   const type = json['model_type'];
   if (typeof type !== 'string' || !Object.hasOwn(ARCHITECTURES, type)) {
-    const names = Object.keys(ARCHITECTURES);
-    throw refuse(
-      `\`model_type\` must be one of ${names.join(', ')}, received ${JSON.stringify(type)}${suggestion(type, names)}`,
-    );
+    throw refuse(`\`model_type\` must be ${oneOf(Object.keys(ARCHITECTURES), type)}, received ${JSON.stringify(type)}`);
   }
   const architecture = ARCHITECTURES[type as keyof typeof ARCHITECTURES];
   const shape: Record<string, string | number> = {};
@@ -114,14 +109,18 @@ export function checkShape(shape: TransformerShape, refuse: Refuse): void {
     );
   }
   if (!Object.hasOwn(ACTIVATIONS, hiddenAct)) {
-    const names = Object.keys(ACTIVATIONS);
-    throw refuse(
-      `the activation must be one of ${names.join(', ')}, received "${hiddenAct}"${suggestion(hiddenAct, names)}`,
-    );
+    throw refuse(`the activation must be ${oneOf(Object.keys(ACTIVATIONS), hiddenAct)}, received "${hiddenAct}"`);
   }
   if (!Number.isInteger(padTokenId) || padTokenId < 0 || padTokenId >= vocabSize) {
     throw refuse(`the padding token ${padTokenId} is not in a vocabulary of ${vocabSize}`);
   }
+}
+
+/** `one of "a", "b" (did you mean "a"?)`. */
+export function oneOf(names: readonly string[], given: unknown): string {
+  const near = typeof given === 'string' ? suggest(given, names) : undefined;
+  const hint = near === undefined ? '' : ` (did you mean "${near}"?)`;
+  return `one of ${names.map((name) => `"${name}"`).join(', ')}${hint}`;
 }
 
 function nearestDivisor(size: number, wanted: number): number {

@@ -1,5 +1,6 @@
 export { type Architecture, type ArchitectureName, ARCHITECTURES, type TransformerShape } from './architectures.ts';
 export { buildClassifier, type ClassifierOptions } from './build.ts';
+export { type Checkpoint, checkpointTensors, fromCheckpoint, type FromCheckpointOptions } from './checkpoint.ts';
 export { type ClassifierConfig, fromConfig, toConfig } from './config.ts';
 export { initialWeights } from './initialize.ts';
 export type { WeightSource, WeightSpec } from './layers/context.ts';

@@ -11,5 +11,7 @@ export function createModel(config: ClassifierConfig, weights: WeightSource): Mo
     graph: buildClassifier({ ...rest, labels: labels.length, weights }),
     config: toConfig(config),
     padding: { input_ids: config.shape.padTokenId },
+    // One text a row: all of it is segment 0.
+    defaults: { token_type_ids: 0 },
   };
 }

@@ -2,9 +2,9 @@ import type { OptionSchema } from '@anneal/core';
 import * as v from 'valibot';
 
 import { type ArchitectureName, ARCHITECTURES } from './architectures.ts';
+import { oneOf } from './config.ts';
 import { ACTIVATIONS } from './layers/basic.ts';
 import type { Pooling } from './layers/heads.ts';
-import { suggestion } from './suggest.ts';
 
 /** Options of {@link transformer}: the names of Hugging Face's configs in camelCase. */
 export interface TransformerOptions {
@@ -52,8 +52,7 @@ const architectures = Object.keys(ARCHITECTURES) as ArchitectureName[];
 const activations = Object.keys(ACTIVATIONS);
 
 const unknownName = (known: readonly string[]) => (issue: { readonly input: unknown }) =>
-  `must be one of ${known.map((name) => `"${name}"`).join(', ')}, received ${JSON.stringify(issue.input)}` +
-  suggestion(issue.input, known);
+  `must be ${oneOf(known, issue.input)}`;
 
 export const options: OptionSchema<TransformerOptions, TransformerOptions> = v.pipe(
   v.strictObject({
@@ -82,8 +81,7 @@ export const options: OptionSchema<TransformerOptions, TransformerOptions> = v.p
     v.check(
       ({ hiddenSize = 768, numAttentionHeads }) =>
         numAttentionHeads === undefined || hiddenSize % numAttentionHeads === 0,
-      ({ input: { hiddenSize = 768, numAttentionHeads } }) =>
-        `must divide \`hiddenSize\` ${hiddenSize}, received ${numAttentionHeads}`,
+      ({ input: { hiddenSize = 768 } }) => `must divide \`hiddenSize\`, which is ${hiddenSize}`,
     ),
     ['numAttentionHeads'],
   ),
@@ -91,9 +89,9 @@ export const options: OptionSchema<TransformerOptions, TransformerOptions> = v.p
     v.check(
       (given) => given.from === undefined || fixedBy(given).length === 0,
       ({ input }) =>
-        `\`from\` decides ${fixedBy(input)
+        `must be alone: the checkpoint decides ${fixedBy(input)
           .map((key) => `\`${key}\``)
-          .join(', ')}: leave it out`,
+          .join(', ')}`,
     ),
     ['from'],
   ),

@@ -1,0 +1,1 @@
+export { loadHuggingFace, openCheckpoint } from './load.ts';
