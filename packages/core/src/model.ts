@@ -13,4 +13,11 @@ export interface Model {
   readonly config: JsonObject;
   /** Value that pads an input along its sequence axis. @defaultValue `0` for inputs not listed */
   readonly padding: Readonly<Record<string, number>>;
+  /** Inputs that samples may lack, with the value that fills them. */
+  readonly defaults?: Readonly<Record<string, number>> | undefined;
+  /**
+   * How the weights differ from the full-precision model: the suffix of its file, as transformers.js names them
+   * (`quantized` → `onnx/model_quantized.onnx`, `q4`, `fp16`). Set by compress plugins.
+   */
+  readonly variant?: string | undefined;
 }

@@ -92,6 +92,8 @@ export interface TrainContext extends ModelContext {
 export interface CompressContext extends ModelContext {
   /** Runs the given rows (default: up to 64 training rows) through a model: for calibration and comparisons. */
   predict(model: Model, rows?: readonly Row[]): Promise<readonly Tensors[]>;
+  /** What the `compress.shouldCompress` taps say of a weight; `true` when none has an opinion. */
+  mayCompress(name: string, parameter: Parameter): boolean;
 }
 
 export interface EvaluateContext extends ModelContext {

@@ -14,7 +14,9 @@ import { PLUGIN, type OptionSchema, type Plugin, type PluginFactory, type Plugin
  * ```
  */
 export function definePlugin<In, Out>(spec: PluginSpec<In, Out>): PluginFactory<In> {
+  const source = callerFile();
   const factory = (options?: In): Plugin => ({
+    source,
     name: spec.name,
     version: spec.version ?? '0.0.0',
     enforce: spec.enforce,
@@ -31,4 +33,10 @@ export function definePlugin<In, Out>(spec: PluginSpec<In, Out>): PluginFactory<
 /** Whether a value came from a plugin factory, possibly of another copy of core. */
 export function isPlugin(value: unknown): value is Plugin {
   return typeof value === 'object' && value !== null && (value as { [PLUGIN]?: unknown })[PLUGIN] === true;
+}
+
+/** The file that called `definePlugin`, as a URL or path from the stack; `undefined` where stacks are different. */
+function callerFile(): string | undefined {
+  const line = new Error('caller').stack?.split('\n')[3];
+  return line === undefined ? undefined : /(file:\/\/.+?|\/.+?|[A-Za-z]:\\.+?):\d+:\d+\)?$/.exec(line)?.[1];
 }

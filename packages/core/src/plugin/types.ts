@@ -33,6 +33,8 @@ export interface Plugin {
   readonly after: readonly string[];
   /** As the user gave them; part of cache keys, so they must be plain data. */
   readonly options: unknown;
+  /** File that called `definePlugin`: the code of its package is part of cache keys. */
+  readonly source: string | undefined;
   readonly schema: OptionSchema<unknown, unknown>;
   readonly setup: (api: PluginApi, options: unknown) => void | Promise<void>;
   readonly [PLUGIN]: true;

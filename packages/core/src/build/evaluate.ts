@@ -1,0 +1,170 @@
+import { fork } from 'node:child_process';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { Tensors } from '@anneal/graph';
+
+import type { ResolvedConfig } from '../config/types.ts';
+import { AnnealError } from '../errors/error.ts';
+import type { EvaluateContext, ModelContext } from '../hooks/types.ts';
+import type { Model } from '../model.ts';
+import { saveModel } from '../node/codec.ts';
+import { resolvePackage } from '../node/resolve.ts';
+import type { AuditSection, HonestyCheck, VariantMetrics } from '../report/types.ts';
+import type { Metrics } from '../task.ts';
+import { evaluateSamples } from '../train/forward.ts';
+import type { RunScope } from './context.ts';
+import { backendPackage } from './keys.ts';
+import { measureSpeed } from './measure.ts';
+import type { CompressResult } from './phases.ts';
+import { openPredictor, type Predictor } from './predict.ts';
+import type { StageSetup } from './setup.ts';
+
+export interface EvaluateResult {
+  readonly before: VariantMetrics;
+  readonly after: VariantMetrics | undefined;
+  readonly baseline: Readonly<Record<string, Metrics>>;
+  readonly audit: Readonly<Record<string, AuditSection>>;
+  readonly checks: readonly HonestyCheck[];
+}
+
+/** Quality and cost of the full-precision and the compressed model on the test split, audits, and the baseline. */
+export async function evaluatePhase(
+  setup: StageSetup,
+  scope: RunScope,
+  base: ModelContext,
+  { reference, compressed }: CompressResult,
+): Promise<EvaluateResult> {
+  const { hooks } = setup.registry;
+  const { dataset, task, signal } = base;
+  const config = scope.run.config;
+  const split = dataset.splits['test'];
+  if (split === undefined) {
+    throw new AnnealError(
+      'ANNEAL_E_DATA',
+      `the dataset has no split "test" to evaluate on, received ${Object.keys(dataset.splits).join(', ')}`,
+    );
+  }
+  const backend = await base.backend();
+  const models = compressed === undefined ? [reference] : [reference, compressed];
+  const predictors: Predictor[] = [];
+  for (const model of models) predictors.push(await openPredictor(backend, model, task, hooks, scope.run));
+  try {
+    const { encoding } = predictors[0] as Predictor;
+    const samples = encoding.encode(split, 'test', { targets: false });
+    const quality: Pick<VariantMetrics, 'metrics' | 'figures'>[] = [];
+    for (const [i, { program }] of predictors.entries()) {
+      const bar = scope.progress(
+        `evaluate ${i === 0 ? 'full precision' : (compressed?.variant ?? 'compressed')}`,
+        split.length,
+      );
+      const evaluator = task.evaluator();
+      await evaluateSamples(program, samples, evaluator, {
+        specs: encoding.specs,
+        inputs: encoding.inputs,
+        batchSize: config.evaluate.batchSize,
+        signal,
+        onBatch: (done) => {
+          bar.update(done);
+        },
+      });
+      bar.done();
+      quality.push({ metrics: evaluator.result({ intervals: true }), figures: evaluator.figures?.() ?? {} });
+    }
+    const speeds = await measureSpeed(
+      predictors.map(({ program }) => program),
+      encoding,
+      samples,
+      { runs: config.evaluate.latencyRuns, batchSize: config.evaluate.batchSize, signal },
+    );
+    const predict = async (
+      rows: Parameters<EvaluateContext['predict']>[0],
+      variant = 'model',
+    ): Promise<readonly Tensors[]> =>
+      (variant === 'reference' ? predictors[0] : predictors.at(-1))?.predict(rows) ?? [];
+    const ctx: EvaluateContext = { ...base, model: models.at(-1) as Model, reference, predict, split };
+    const variants: VariantMetrics[] = [];
+    for (const [i, model] of models.entries()) {
+      const cost = await measureFile(model, config);
+      const own = { ...(quality[i] as (typeof quality)[number]), ...(speeds[i] as (typeof speeds)[number]), ...cost };
+      variants.push(await hooks.evaluate.transformMetrics.promise(own, ctx));
+    }
+    const audit: Record<string, AuditSection> = {};
+    await hooks.evaluate.auditModel.promise(ctx, (name, section) => {
+      audit[name] = section;
+    });
+    const baseline = (await hooks.evaluate.resolveBaseline.promise(ctx)) ?? {};
+    const [before, after] = variants as [VariantMetrics, VariantMetrics | undefined];
+    return { before, after, baseline, audit, checks: after === undefined ? [] : costChecks(before, after) };
+  } finally {
+    for (const { program } of predictors) await program.dispose();
+  }
+}
+
+/** Says in plain words what compression made worse. */
+function costChecks(before: VariantMetrics, after: VariantMetrics): readonly HonestyCheck[] {
+  const percent = (ratio: number): string => `${(100 * ratio).toFixed(0)} %`;
+  const ms = (value: number): string => `${value.toFixed(2)} ms`;
+  return [
+    {
+      name: 'compressed model is smaller',
+      passed: after.bytes < before.bytes,
+      message: `${before.bytes} → ${after.bytes} bytes (${percent(after.bytes / before.bytes)})`,
+    },
+    {
+      name: 'compressed model is not slower for one row',
+      passed: after.latencyMsP50 <= before.latencyMsP50 * 1.02,
+      message: `median ${ms(before.latencyMsP50)} → ${ms(after.latencyMsP50)}`,
+    },
+    {
+      name: 'compressed model is not slower for batches',
+      passed: after.throughput >= before.throughput * 0.98,
+      message: `${before.throughput.toFixed(1)} → ${after.throughput.toFixed(1)} rows/s`,
+    },
+  ];
+}
+
+/** Size of the model's files, and the peak memory of a fresh process that loads and runs it. */
+async function measureFile(model: Model, config: ResolvedConfig): Promise<Pick<VariantMetrics, 'bytes' | 'peakRssMb'>> {
+  const folder = await mkdtemp(join(tmpdir(), 'anneal-measure-'));
+  try {
+    await saveModel(folder, 'model', model);
+    const sizes = await Promise.all(
+      ['model.onnx', 'model.onnx_data'].map((name) =>
+        stat(join(folder, name)).then(
+          ({ size }) => size,
+          () => 0,
+        ),
+      ),
+    );
+    return { bytes: sizes.reduce((a, b) => a + b, 0), peakRssMb: await peakRssMb(folder, config) };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const CHILD_TIMEOUT_MS = 60_000;
+
+/** NaN where it cannot be measured: a backend given as a function has no name that another process could open. */
+async function peakRssMb(folder: string, config: ResolvedConfig): Promise<number> {
+  if (typeof config.backend !== 'string') return Number.NaN;
+  const backend = resolvePackage(backendPackage(config.backend), config.root);
+  if (backend === undefined) return Number.NaN;
+  const job = join(folder, 'job.json');
+  await writeFile(job, JSON.stringify({ folder, backend, device: config.device, threads: config.threads }));
+  const file = new URL(import.meta.url.endsWith('.ts') ? './measure-child.ts' : './measure-child.js', import.meta.url);
+  return new Promise((resolve) => {
+    const child = fork(file, [job], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], timeout: CHILD_TIMEOUT_MS });
+    let result = Number.NaN;
+    child.on('message', (message) => {
+      result = Number(message);
+    });
+    child.on('error', () => {
+      resolve(Number.NaN);
+    });
+    child.on('exit', () => {
+      resolve(result);
+    });
+  });
+}

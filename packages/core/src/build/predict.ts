@@ -1,0 +1,45 @@
+import type { Backend, Program, Tensors } from '@anneal/graph';
+
+import type { Row } from '../data/types.ts';
+import type { CallableHooks } from '../hooks/create.ts';
+import type { Model } from '../model.ts';
+import type { Run } from '../run.ts';
+import type { Task } from '../task.ts';
+import { compileForward, forEachBatch, rowOf } from '../train/forward.ts';
+import { type Encoding, encodingOf } from './samples.ts';
+
+/** A model compiled for prediction. */
+export interface Predictor {
+  readonly program: Program;
+  readonly encoding: Encoding;
+  /** Outputs per row, in order. */
+  predict(rows: readonly Row[], batchSize?: number): Promise<readonly Tensors[]>;
+}
+
+export async function openPredictor(
+  backend: Backend,
+  model: Model,
+  task: Task,
+  hooks: CallableHooks,
+  run: Run,
+): Promise<Predictor> {
+  const program = await compileForward(backend, model.graph);
+  const encoding = encodingOf(model, task, hooks, run, { maxLength: undefined, targets: false });
+  return {
+    program,
+    encoding,
+    predict: async (rows, batchSize = 32) => {
+      const samples = encoding.encode(rows, undefined, { targets: false });
+      const results = Array.from({ length: rows.length }, (): Tensors => ({}));
+      const { specs, inputs } = encoding;
+      await forEachBatch(program, samples, { specs, inputs, batchSize, signal: run.signal }, (indices, outputs) => {
+        indices.forEach((index, position) => {
+          results[index] = Object.fromEntries(
+            Object.entries(outputs).map(([name, data]) => [name, rowOf(data, position)]),
+          );
+        });
+      });
+      return results;
+    },
+  };
+}

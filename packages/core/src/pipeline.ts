@@ -1,0 +1,177 @@
+import { Build, prepareCache } from './build/build.ts';
+import { RunScope } from './build/context.ts';
+import { evaluateFolder } from './build/evaluate-folder.ts';
+import { checkOutDir, isEmitted } from './build/emit.ts';
+import { phaseKeys, type PhaseKeys, PHASES, firstPhase } from './build/keys.ts';
+import { type StageSetup, setupStage } from './build/setup.ts';
+import { isResolvedConfig, resolveConfig, type ResolveOptions } from './config/resolve.ts';
+import type { ResolvedConfig, UserConfig } from './config/types.ts';
+import { AnnealError, isAnnealError } from './errors/error.ts';
+import { Cache } from './node/cache.ts';
+import { writeError } from './node/files.ts';
+import type { RunEvent } from './observe/events.ts';
+import { createLogger } from './observe/logger.ts';
+import type {
+  EvaluateOptions,
+  EvaluateResult,
+  Pipeline,
+  PlanEntry,
+  RunOptions,
+  RunResult,
+  TapListing,
+} from './pipeline-types.ts';
+import { parseCondition } from './report/gates.ts';
+
+/**
+ * Resolves a config, orders and sets up its plugins, and returns the build, ready to run any number of times.
+ *
+ * ```ts
+ * await using pipeline = await createPipeline({ plugins: [...], stages: {...} }, { root: import.meta.dirname });
+ * const { report } = await pipeline.run({ onEvent: console.log });
+ * ```
+ *
+ * @throws AnnealError for a config or options that are not valid, before anything runs.
+ */
+export async function createPipeline(
+  config: ResolvedConfig | UserConfig,
+  options: ResolveOptions & { readonly onEvent?: ((event: RunEvent) => void) | undefined } = {},
+): Promise<Pipeline> {
+  const resolved = isResolvedConfig(config) ? config : await resolveConfig(config, options);
+  for (const [metric, condition] of Object.entries(resolved.gates)) parseCondition(metric, condition);
+  // Plugins keep the logger of their setup: what they say goes to whoever runs, or to the caller outside of runs.
+  const open = new Set<RunScope>();
+  const { onEvent = ignore } = options;
+  const logger = createLogger((entry) => {
+    const event: RunEvent = { type: 'log', entry };
+    if (open.size === 0) onEvent(event);
+    for (const scope of open) scope.emit(event);
+  });
+  const stages: StageSetup[] = [];
+  for (const stage of resolved.stages) stages.push(await setupStage(resolved, stage, logger));
+  return new ConfiguredPipeline(resolved, stages, open);
+}
+
+function ignore(): void {
+  // Nobody listens.
+}
+
+class ConfiguredPipeline implements Pipeline {
+  readonly #config: ResolvedConfig;
+  readonly #stages: readonly StageSetup[];
+  readonly #open: Set<RunScope>;
+
+  constructor(config: ResolvedConfig, stages: readonly StageSetup[], open: Set<RunScope>) {
+    this.#config = config;
+    this.#stages = stages;
+    this.#open = open;
+  }
+
+  taps(): readonly TapListing[] {
+    return this.#stages.flatMap(({ stage, registry }) => registry.taps().map((tap) => ({ stage: stage.name, ...tap })));
+  }
+
+  async plan({ stages }: Pick<RunOptions, 'stages'> = {}): Promise<readonly PlanEntry[]> {
+    const selected = this.#select(stages);
+    const keys = await this.#keys(selected);
+    const cache = new Cache(this.#config.cacheDir, createLogger(ignore));
+    const entries: PlanEntry[] = [];
+    for (const setup of selected) {
+      const { name, evaluate, emit } = setup.stage;
+      for (const phase of PHASES) {
+        if (phase === 'emit' && !emit) continue;
+        if (phase === 'evaluate' && !evaluate) continue;
+        if (phase === 'compress' && !evaluate && !emit) continue;
+        const key = (keys.get(name) as PhaseKeys)[phase];
+        const cached = phase === 'emit' ? await isEmitted(this.#config.outDir, key) : await cache.has(phase, key);
+        const plugins = setup.plugins
+          .filter(
+            (active) => setup.registry.groupsOf(active.plugin.name).has(phase) || firstPhase(setup, active) === phase,
+          )
+          .map(({ plugin }) => plugin.name);
+        entries.push({ stage: name, phase, key, cached, plugins });
+      }
+    }
+    return entries;
+  }
+
+  async run({ signal, onEvent = ignore, stages, force = false }: RunOptions = {}): Promise<RunResult> {
+    const selected = this.#select(stages);
+    const scope = new RunScope(this.#config, signal ?? new AbortController().signal, onEvent);
+    this.#open.add(scope);
+    try {
+      await checkOutDir(this.#config);
+      await prepareCache(this.#config.cacheDir).catch((error: unknown) => {
+        throw writeError(this.#config.cacheDir, error);
+      });
+      const result = await new Build(this.#config, scope, force).run(selected, await this.#keys(selected));
+      for (const { registry } of selected) await registry.hooks.pipeline.afterRun.promise(scope.run);
+      return result;
+    } catch (error) {
+      const failure = abortedError(error, signal);
+      for (const { registry } of selected) registry.hooks.pipeline.onFail.call(failure, scope.run);
+      throw failure;
+    } finally {
+      this.#open.delete(scope);
+      await scope.close();
+    }
+  }
+
+  async evaluate(options: EvaluateOptions = {}): Promise<EvaluateResult> {
+    const setup = this.#stages.at(-1) as StageSetup;
+    const scope = new RunScope(this.#config, options.signal ?? new AbortController().signal, options.onEvent ?? ignore);
+    this.#open.add(scope);
+    try {
+      const keys = await this.#keys(this.#select(undefined));
+      return await evaluateFolder(this.#config, setup, keys.get(setup.stage.name) as PhaseKeys, scope, options);
+    } finally {
+      this.#open.delete(scope);
+      await scope.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const scope of this.#open) await scope.close();
+    this.#open.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** The stages asked for and those that they start from, in the order of the config. */
+  #select(names: readonly string[] | undefined): readonly StageSetup[] {
+    if (names === undefined || names.length === 0) return this.#stages;
+    const byName = new Map(this.#stages.map((setup) => [setup.stage.name, setup]));
+    const wanted = new Set<string>();
+    const add = (name: string): void => {
+      const setup = byName.get(name);
+      if (setup === undefined) {
+        throw new AnnealError('ANNEAL_E_CONFIG', `there is no stage \`${name}\``, {
+          fix: `use one of ${[...byName.keys()].join(', ')}`,
+        });
+      }
+      wanted.add(name);
+      if (setup.stage.from !== undefined) add(setup.stage.from);
+    };
+    names.forEach(add);
+    return this.#stages.filter(({ stage }) => wanted.has(stage.name));
+  }
+
+  async #keys(stages: readonly StageSetup[]): Promise<ReadonlyMap<string, PhaseKeys>> {
+    const keys = new Map<string, PhaseKeys>();
+    for (const setup of stages) {
+      const { name, from } = setup.stage;
+      keys.set(name, await phaseKeys(setup, this.#config, from === undefined ? undefined : keys.get(from)));
+    }
+    return keys;
+  }
+}
+
+/** Whatever was thrown because of an abort becomes one coded error. */
+function abortedError(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (!signal?.aborted || (isAnnealError(error) && error.code !== 'ANNEAL_E_HOOK')) return error;
+  return new AnnealError('ANNEAL_E_ABORTED', 'the run was stopped', {
+    fix: 'run the same command again: finished phases come from the cache',
+    cause: error,
+  });
+}

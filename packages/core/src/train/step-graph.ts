@@ -1,0 +1,244 @@
+import { type Graph, gradients, GraphBuilder, inline, type NodeRewriter, type Value } from '@anneal/graph';
+
+import type { FeatureSpec } from '../data/batches.ts';
+import { AnnealError } from '../errors/error.ts';
+import type { CallableHooks } from '../hooks/create.ts';
+import type { Model } from '../model.ts';
+import type { Task } from '../task.ts';
+import type { Optimizer, RandomSpec, Schedule, StepContext } from './types.ts';
+
+/** A tensor that the host draws for every step. */
+export interface RandomInput {
+  readonly shape: readonly number[];
+  readonly distribution: RandomSpec;
+}
+
+/** A traced program of a training step, and what the host must feed it. */
+export interface StepProgram {
+  readonly graph: Graph;
+  /** Outputs that replace state: `{ [output]: stateName }`. */
+  readonly updates: Readonly<Record<string, string>>;
+  readonly scalars: ReadonlyMap<string, Schedule>;
+  readonly randoms: ReadonlyMap<string, RandomInput>;
+}
+
+/** What a step is traced from. */
+export interface StepSource {
+  readonly stage: string;
+  readonly model: Model;
+  readonly task: Task;
+  readonly hooks: CallableHooks;
+  readonly specs: readonly FeatureSpec[];
+  /** Names of the trained parameters. */
+  readonly trainable: ReadonlySet<string>;
+  readonly optimizer: Optimizer;
+  readonly weightDecay: number;
+  readonly maxGradNorm: number;
+}
+
+/** Names of state entries. */
+export const stateName = {
+  parameter: (name: string): string => `param:${name}`,
+  moment: (name: string, key: string): string => `opt:${name}:${key}`,
+  gradient: (name: string): string => `grad:${name}`,
+} as const;
+
+/** Graph inputs that the engine itself feeds. */
+export const FEED = {
+  learningRate: 'lr',
+  step: 'step',
+  sampleWeights: 'sample_weights',
+  lossWeight: 'loss_weight',
+} as const;
+/** Graph outputs that the engine itself reads. */
+export const RESULT = { loss: 'loss', gradNorm: 'grad_norm' } as const;
+
+/** State entries of a training run with their initial shapes: moments (and gradients when they are accumulated). */
+export function stateShapes(source: StepSource, accumulate: boolean): ReadonlyMap<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  for (const name of source.trainable) {
+    const shape = shapeOf(source.model, name);
+    for (const [key, own] of Object.entries(source.optimizer.state(shape)))
+      shapes.set(stateName.moment(name, key), own);
+    if (accumulate) shapes.set(stateName.gradient(name), shape);
+  }
+  return shapes;
+}
+
+function shapeOf(model: Model, name: string): readonly number[] {
+  const parameter = model.graph.parameters.get(name);
+  if (parameter === undefined) throw new AnnealError('ANNEAL_E_MODEL', `the model has no parameter "${name}"`);
+  return parameter.data.shape;
+}
+
+/** Forward, loss and gradients in `g`. Returns the loss and the gradients after `train.transformGradients`. */
+function traceGradients(
+  g: GraphBuilder,
+  source: StepSource,
+  batchSize: number,
+  length: number | undefined,
+  scalars: Map<string, Schedule>,
+  randoms: Map<string, RandomInput>,
+): { loss: Value; gradients: ReadonlyMap<string, Value>; parameters: ReadonlyMap<string, Value> } {
+  const { model, task, hooks, specs, trainable, stage } = source;
+  const { ops } = g;
+  const features: Record<string, Value> = {};
+  for (const { name, dtype, shape } of specs) {
+    const dims = shape.map((dim) => (dim === 'sequence' ? (length ?? 0) : dim));
+    features[name] = g.input(name, dtype, [batchSize, ...dims]);
+  }
+  const parameters = new Map<string, Value>();
+  for (const name of trainable) {
+    parameters.set(name, g.input(stateName.parameter(name), 'float32', shapeOf(model, name)));
+  }
+  const draw = (name: string, shape: readonly number[], distribution: RandomSpec): Value => {
+    let unique = name;
+    for (let i = 1; randoms.has(unique); i++) unique = `${name}#${i}`;
+    randoms.set(unique, { shape, distribution });
+    return g.input(unique, 'float32', shape);
+  };
+  const step: StepContext = {
+    ops,
+    task,
+    stage,
+    features,
+    batchSize,
+    sampleWeights: g.input(FEED.sampleWeights, 'float32', [batchSize]),
+    parameters,
+    scalar: (name, schedule) => {
+      let unique = `scalar:${name}`;
+      for (let i = 1; scalars.has(unique); i++) unique = `scalar:${name}#${i}`;
+      scalars.set(unique, schedule);
+      return g.input(unique, 'float32', []);
+    },
+    random: (name, shape, distribution) => draw(`random:${name}`, shape, distribution),
+  };
+
+  // Dropout is the identity in the model's graph; here its mask is drawn by the host, so that a resumed run repeats it.
+  const dropout: NodeRewriter = (node, [x]) => {
+    if (node.op !== 'Dropout' || x === undefined) return undefined;
+    const rate = node.inputs[1] && Number(model.graph.constants.get(node.inputs[1])?.data[0] ?? 0);
+    if (!rate) return [x];
+    return [ops.mul(x, draw(`dropout:${node.scope}`, x.dims, { kind: 'dropout', rate }))];
+  };
+  const modelInputs = Object.fromEntries([...model.graph.inputs.keys()].map((name) => [name, features[name] as Value]));
+  const outputs = inline(g, model.graph, {
+    inputs: { ...hooks.train.transformInputs.call(modelInputs, step) },
+    dims: dimsOf(model.graph, batchSize, length),
+    parameter: (name) => parameters.get(name),
+    node: dropout,
+  });
+  const targets = hooks.train.transformTargets.call(task.traceTargets(features, step), step);
+  const loss = hooks.train.transformLoss.call(
+    task.traceLoss(hooks.train.transformOutputs.call(outputs, step), targets, step),
+    step,
+  );
+  if (loss.rank !== 0 || loss.dtype !== 'float32') {
+    throw new AnnealError(
+      'ANNEAL_E_SHAPE',
+      `the loss must be a float32 scalar, received ${loss.dtype}[${loss.shape.join(', ')}]`,
+    );
+  }
+  const found = gradients(g, loss, [...parameters.values()]);
+  const named = new Map([...parameters].map(([name, value]) => [name, found.get(value) as Value]));
+  return { loss, gradients: hooks.train.transformGradients.call(named, step), parameters };
+}
+
+function dimsOf(graph: Graph, batch: number, length: number | undefined): Record<string, number> {
+  const dims: Record<string, number> = { batch };
+  for (const value of graph.inputs.values()) {
+    for (const dim of value.shape.slice(1)) if (typeof dim === 'string' && length !== undefined) dims[dim] = length;
+  }
+  return dims;
+}
+
+/** Clips by the global norm and applies the optimizer; declares the outputs and returns the updates. */
+function traceUpdate(
+  g: GraphBuilder,
+  source: StepSource,
+  parameters: ReadonlyMap<string, Value>,
+  raw: ReadonlyMap<string, Value>,
+): Record<string, string> {
+  const { ops } = g;
+  const { optimizer, maxGradNorm, weightDecay } = source;
+  const squares = [...raw.values()].map((gradient) => ops.sum(ops.mul(gradient, gradient)));
+  const norm = ops.sqrt(squares.reduce((a, b) => ops.add(a, b)));
+  g.output(RESULT.gradNorm, norm);
+  // torch.nn.utils.clip_grad_norm_: min(1, max / (norm + 1e-6)).
+  const scale = maxGradNorm > 0 ? ops.minimum(ops.div(maxGradNorm, ops.add(norm, 1e-6)), 1) : undefined;
+  const [learningRate, step] = [g.input(FEED.learningRate, 'float32', []), g.input(FEED.step, 'float32', [])];
+  const updates: Record<string, string> = {};
+  const keep = (state: string, value: Value): void => {
+    updates[`next:${state}`] = state;
+    g.output(`next:${state}`, value);
+  };
+  for (const [name, parameter] of parameters) {
+    const gradient = raw.get(name);
+    if (gradient === undefined) throw new AnnealError('ANNEAL_E_TRAIN', `the gradient of "${name}" was lost`);
+    const shapes = optimizer.state(parameter.dims);
+    const moments = Object.fromEntries(
+      Object.entries(shapes).map(([key, shape]) => [key, g.input(stateName.moment(name, key), 'float32', shape)]),
+    );
+    const next = optimizer.update(parameter, scale ? ops.mul(gradient, scale) : gradient, moments, {
+      ops,
+      learningRate,
+      step,
+      // Biases and normalisation weights are not decayed: their norm has no meaning.
+      weightDecay: parameter.rank > 1 ? weightDecay : 0,
+      name,
+    });
+    keep(stateName.parameter(name), next.parameter);
+    for (const [key, value] of Object.entries(next.state)) keep(stateName.moment(name, key), value);
+  }
+  return updates;
+}
+
+/** Forward, backward and update in one program: the fast path when every batch is a step. */
+export function traceStep(source: StepSource, batchSize: number, length: number | undefined): StepProgram {
+  const g = new GraphBuilder();
+  const scalars = new Map<string, Schedule>();
+  const randoms = new Map<string, RandomInput>();
+  const { loss, gradients: found, parameters } = traceGradients(g, source, batchSize, length, scalars, randoms);
+  g.output(RESULT.loss, loss);
+  const updates = traceUpdate(g, source, parameters, found);
+  return { graph: g.build({ name: `${source.stage}/step` }), updates, scalars, randoms };
+}
+
+/** Forward and backward of a micro-batch: adds `loss_weight · gradient` to the accumulated gradients. */
+export function traceAccumulate(source: StepSource, batchSize: number, length: number | undefined): StepProgram {
+  const g = new GraphBuilder();
+  const { ops } = g;
+  const scalars = new Map<string, Schedule>();
+  const randoms = new Map<string, RandomInput>();
+  const { loss, gradients: found } = traceGradients(g, source, batchSize, length, scalars, randoms);
+  const weight = g.input(FEED.lossWeight, 'float32', []);
+  g.output(RESULT.loss, loss);
+  const updates: Record<string, string> = {};
+  for (const [name, gradient] of found) {
+    const state = stateName.gradient(name);
+    const sum = g.input(state, 'float32', gradient.dims);
+    g.output(`next:${state}`, ops.add(sum, ops.mul(gradient, weight)));
+    updates[`next:${state}`] = state;
+  }
+  return { graph: g.build({ name: `${source.stage}/accumulate` }), updates, scalars, randoms };
+}
+
+/** Update from the accumulated gradients, which are zero afterwards. */
+export function traceApply(source: StepSource): StepProgram {
+  const g = new GraphBuilder();
+  const { ops } = g;
+  const parameters = new Map<string, Value>();
+  const found = new Map<string, Value>();
+  for (const name of source.trainable) {
+    const shape = shapeOf(source.model, name);
+    parameters.set(name, g.input(stateName.parameter(name), 'float32', shape));
+    found.set(name, g.input(stateName.gradient(name), 'float32', shape));
+  }
+  const updates = traceUpdate(g, source, parameters, found);
+  for (const [name, gradient] of found) {
+    const state = stateName.gradient(name);
+    g.output(`next:${state}`, ops.zeros(gradient.shape));
+    updates[`next:${state}`] = state;
+  }
+  return { graph: g.build({ name: `${source.stage}/apply` }), updates, scalars: new Map(), randoms: new Map() };
+}

@@ -1,0 +1,26 @@
+import type { Graph, Node, Value } from './ir.ts';
+
+/** A product with a weight matrix: what adapters, quantization and pruning work on. */
+export interface LinearLayer {
+  /** Module path: the weight's name without `.weight`. */
+  readonly path: string;
+  /** Name of the weight in `Graph.parameters`, `[in, out]`. */
+  readonly weight: string;
+  readonly inDim: number;
+  readonly outDim: number;
+}
+
+/** The products `x @ W` with a parameter `W` of two dimensions, by node, in execution order. */
+export function linearLayers(graph: Graph): ReadonlyMap<Node, LinearLayer> {
+  const names = new Map<Value, string>([...graph.parameters].map(([name, { value }]) => [value, name]));
+  const layers = new Map<Node, LinearLayer>();
+  for (const node of graph.nodes) {
+    if (node.op !== 'MatMul' || node.domain !== '') continue;
+    const value = node.inputs[1];
+    const weight = value && names.get(value);
+    if (value === undefined || weight === undefined || value.rank !== 2) continue;
+    const [inDim, outDim] = value.dims as [number, number];
+    layers.set(node, { path: weight.replace(/\.weight$/, ''), weight, inDim, outDim });
+  }
+  return layers;
+}

@@ -1,0 +1,46 @@
+import type { OptionSchema } from '@anneal/core';
+import * as v from 'valibot';
+
+import { SCHEMES, type SchemeName } from './schemes.ts';
+
+/** Options of `quantize`. */
+export interface QuantizeOptions {
+  /** `int8-dynamic`: int8 weights, activations quantized as they come. @defaultValue `'int8-dynamic'` */
+  scheme?: SchemeName | undefined;
+  /** Also quantize embedding tables, to int8 with one scale a row. @defaultValue `true` */
+  embeddings?: boolean | undefined;
+  /** Module paths, or ends of them, that stay at full precision. @defaultValue `[]` */
+  exclude?: readonly string[] | undefined;
+  /**
+   * Use 7 bits for weights: processors without VNNI add pairs of products in 16 bits, which saturates with 8.
+   * @defaultValue `false`
+   */
+  reduceRange?: boolean | undefined;
+  /** Smaller weights stay as they are, in elements: they cost more to quantize than they save. @defaultValue `1024` */
+  minElements?: number | undefined;
+}
+
+export interface ResolvedOptions {
+  readonly scheme: SchemeName;
+  readonly embeddings: boolean;
+  readonly exclude: readonly string[];
+  readonly reduceRange: boolean;
+  readonly minElements: number;
+}
+
+export const options: OptionSchema<QuantizeOptions, ResolvedOptions> = v.strictObject({
+  scheme: v.optional(
+    v.pipe(
+      v.picklist(Object.keys(SCHEMES) as SchemeName[]),
+      v.description('How weights and activations are quantized.'),
+    ),
+    'int8-dynamic',
+  ),
+  embeddings: v.optional(v.pipe(v.boolean(), v.description('Also quantize embedding tables.')), true),
+  exclude: v.optional(v.pipe(v.array(v.string()), v.description('Module paths that stay at full precision.')), []),
+  reduceRange: v.optional(v.pipe(v.boolean(), v.description('Use 7 bits for weights.')), false),
+  minElements: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(0), v.description('Smaller weights stay as they are.')),
+    1024,
+  ),
+});
