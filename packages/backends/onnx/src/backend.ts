@@ -1,0 +1,123 @@
+import {
+  type Backend,
+  type BackendInfo,
+  type BackendState,
+  byteLengthOf,
+  type CompileOptions,
+  type Graph,
+  GraphError,
+  type Parameter,
+  type Program,
+  type Tensors,
+  writeOnnx,
+} from '@anneal/graph';
+import type { Channel } from './channel.ts';
+import { lower } from './lower/index.ts';
+import { muted } from './mute.ts';
+import { OnnxProgram } from './program.ts';
+import type { CompileRequest, SessionConfig } from './protocol.ts';
+import { runtimeError } from './runtime-error.ts';
+import type { SessionFolder } from './session-folder.ts';
+import { OnnxState } from './state.ts';
+import { type Lease, WeightStore } from './weights.ts';
+import { wire } from './wiring.ts';
+
+/** Smaller parameters, and the parameters of a model that has little more than this of them, travel in the model. */
+const INLINE_TENSOR_BYTES = 4096;
+const INLINE_MODEL_BYTES = 2 ** 20;
+
+export interface OnnxBackendParts {
+  readonly info: BackendInfo;
+  readonly channel: Channel;
+  readonly folder: SessionFolder;
+  readonly session: Omit<SessionConfig, 'purpose'>;
+}
+
+/** Graphs on ONNX Runtime, in a worker thread. */
+export class OnnxBackend implements Backend {
+  readonly info: BackendInfo;
+  readonly #channel: Channel;
+  readonly #folder: SessionFolder;
+  readonly #session: Omit<SessionConfig, 'purpose'>;
+  readonly #weights: WeightStore;
+  #counter = 0;
+
+  constructor({ info, channel, folder, session }: OnnxBackendParts) {
+    this.info = info;
+    this.#channel = channel;
+    this.#folder = folder;
+    this.#session = session;
+    this.#weights = new WeightStore(folder);
+  }
+
+  async compile(source: Graph, options: CompileOptions = {}): Promise<Program> {
+    const { purpose = 'inference', label = source.name, guard } = options;
+    const program = this.#counter++;
+    const state = this.#own(options.state, label);
+    const graph = lower(source);
+    const { inputs, stateInputs, outputs } = wire(graph, state, options, label);
+    const modules = modulesOf(graph);
+    const mute =
+      outputs.some(({ update }) => update !== undefined) && outputs.every(({ shape }) => shape !== undefined);
+    const lease = await this.#place(graph);
+    try {
+      const { model } = await writeOnnx(graph, { stored: (_name, { data }) => lease?.find(data) });
+      const bytes = mute ? muted(model) : model;
+      const request: CompileRequest = {
+        program,
+        model: bytes,
+        folder: lease && this.#folder.open(),
+        session: { ...this.#session, purpose },
+        state: state?.id,
+        stateInputs,
+        outputs,
+        guard,
+        muted: mute,
+      };
+      await this.#channel.call('compile', request, [bytes.buffer]);
+    } catch (error) {
+      await lease?.release();
+      throw runtimeError(error, { action: 'compile', label, modules });
+    }
+    return new OnnxProgram({ channel: this.#channel, program, label, modules, inputs, outputs, lease });
+  }
+
+  async createState(tensors: Tensors): Promise<BackendState> {
+    return OnnxState.create(this.#channel, this.#counter++, tensors);
+  }
+
+  /** The worker is a thread: its memory is the process's. A weight file that two programs map counts twice. */
+  memory(): Promise<{ readonly peakRssBytes: number | undefined }> {
+    return Promise.resolve({ peakRssBytes: process.resourceUsage().maxRSS * 1024 });
+  }
+
+  async close(): Promise<void> {
+    await this.#channel.close();
+    this.#folder.remove();
+  }
+
+  #own(state: BackendState | undefined, label: string): OnnxState | undefined {
+    if (state === undefined) return undefined;
+    if (state instanceof OnnxState && state.channel === this.#channel) {
+      state.assertOpen();
+      return state;
+    }
+    throw new GraphError('ANNEAL_E_BACKEND', `"${label}": the state belongs to another backend`, {
+      fix: 'create it with `createState` of the backend that compiles the graph',
+    });
+  }
+
+  /** Puts the parameters into files, unless they are too few to be worth it. */
+  async #place(graph: Graph): Promise<Lease | undefined> {
+    const bytes = ({ data }: Parameter): number => byteLengthOf(data.dtype, data.shape);
+    const large = [...graph.parameters.values()].filter((parameter) => bytes(parameter) >= INLINE_TENSOR_BYTES);
+    const total = large.reduce((sum, parameter) => sum + bytes(parameter), 0);
+    return total < INLINE_MODEL_BYTES ? undefined : this.#weights.place(large.map(({ data }) => data));
+  }
+}
+
+function modulesOf(graph: Graph): Map<string, string> {
+  const modules = new Map<string, string>();
+  for (const { op, scope } of graph.nodes) if (!modules.has(op)) modules.set(op, scope);
+  return modules;
+}

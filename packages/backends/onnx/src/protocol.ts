@@ -1,0 +1,72 @@
+import type { TensorData, Tensors } from '@anneal/graph';
+import type { EdgeType } from './edge-types.ts';
+
+/** What a session is created with; plain data, because it crosses a thread. */
+export interface SessionConfig {
+  readonly threads: number | undefined;
+  readonly purpose: 'training' | 'inference';
+  readonly deterministic: boolean;
+  readonly spin: boolean;
+}
+
+/** An output of a program. `shape` is absent where a dimension is symbolic. */
+export interface OutputSpec {
+  readonly name: string;
+  readonly dtype: EdgeType;
+  readonly shape: readonly number[] | undefined;
+  /** The entry of the state that it replaces. */
+  readonly update: string | undefined;
+}
+
+export interface CompileRequest {
+  readonly program: number;
+  /** A serialized ModelProto. */
+  readonly model: Uint8Array;
+  /** Folder of the external data that the model names. */
+  readonly folder: string | undefined;
+  readonly session: SessionConfig;
+  readonly state: number | undefined;
+  /** Inputs that are fed from the state. */
+  readonly stateInputs: readonly string[];
+  readonly outputs: readonly OutputSpec[];
+  /** A scalar output; when it is not finite the state stays as it was. */
+  readonly guard: string | undefined;
+  /** The model's first output is `MUTE` (mute.ts): results are written into buffers of ours and never copied. */
+  readonly muted: boolean;
+}
+
+export interface Provider {
+  readonly name: string;
+  /** Whether its libraries are in the npm package. */
+  readonly bundled: boolean;
+}
+
+export interface RuntimeFacts {
+  /** `onnxruntime-node 1.30.0` */
+  readonly version: string;
+  readonly providers: readonly Provider[];
+}
+
+/** Every call that the worker answers: `[arguments, result]`. */
+export interface Calls {
+  facts: [args: undefined, result: RuntimeFacts];
+  compile: [args: CompileRequest, result: undefined];
+  run: [args: { readonly program: number; readonly feeds: Tensors }, result: Record<string, TensorData>];
+  release: [args: { readonly program: number }, result: undefined];
+  readState: [args: { readonly state: number; readonly names: readonly string[] }, result: Record<string, TensorData>];
+  /** Adds or replaces entries; the state comes into being with its first call. */
+  writeState: [args: { readonly state: number; readonly tensors: Tensors }, result: undefined];
+  dropState: [args: { readonly state: number }, result: undefined];
+}
+
+export type CallName = keyof Calls;
+
+export interface Request<K extends CallName = CallName> {
+  readonly id: number;
+  readonly name: K;
+  readonly args: Calls[K][0];
+}
+
+export type Reply =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: { readonly message: string; readonly stack: string | undefined } };

@@ -1,0 +1,27 @@
+import { parentPort } from 'node:worker_threads';
+import { Executor } from './executor.ts';
+import type { Reply, Request } from './protocol.ts';
+
+// The thread that runs sessions: `run()` of onnxruntime-node blocks its thread for as long as the graph takes.
+const port = parentPort;
+if (port === null) throw new Error('this file is the entry of a worker thread');
+
+const executor = new Executor();
+// One at a time and in order: programs share state.
+let last: Promise<void> = Promise.resolve();
+
+port.on('message', (request: Request) => {
+  last = last.then(async () => {
+    let reply: Reply;
+    let transfer: readonly ArrayBuffer[] = [];
+    try {
+      const answer = await executor.handle(request);
+      reply = { id: request.id, result: answer.result };
+      transfer = answer.transfer;
+    } catch (error) {
+      const { message, stack } = error instanceof Error ? error : new Error(String(error));
+      reply = { id: request.id, error: { message, stack } };
+    }
+    port.postMessage(reply, [...transfer]);
+  });
+});
