@@ -1,0 +1,150 @@
+import {
+  AnnealError,
+  Artifacts,
+  createLogger,
+  type Hooks,
+  type LogEntry,
+  type PhaseContext,
+  type Plugin,
+  type PluginApi,
+  type ResolvedConfig,
+  type Run,
+  type StepContext,
+  validateOptions,
+} from '@anneal/core';
+import { type GraphBuilder, referenceBackend } from '@anneal/graph';
+
+/** The function that a hook takes. */
+export type TapFunction<H> = H extends { tap(fn: infer F, ...rest: never): void } ? F : never;
+
+/** A plugin set up alone, its taps ready to be called. */
+export interface PluginUnderTest {
+  /** Functions that it tapped to a hook, in order: `taps('train', 'transformTargets')`. */
+  taps<G extends keyof Hooks, K extends keyof Hooks[G]>(group: G, hook: K): readonly TapFunction<Hooks[G][K]>[];
+  /** The one function that it tapped to a hook. @throws Error when there are none or several. */
+  tap<G extends keyof Hooks, K extends keyof Hooks[G]>(group: G, hook: K): TapFunction<Hooks[G][K]>;
+  /** What it logged. */
+  readonly logs: readonly LogEntry[];
+  /** What its results depend on. */
+  readonly dependencies: readonly string[];
+  /** What every phase offers; the backend is the reference interpreter. */
+  readonly phase: PhaseContext;
+}
+
+export interface SetupPluginOptions {
+  /** Folder of the config. @defaultValue `'/'` */
+  readonly root?: string | undefined;
+  /** @defaultValue `'main'` */
+  readonly stage?: string | undefined;
+  /** @defaultValue `0` */
+  readonly seed?: number | undefined;
+  /** @defaultValue a signal that is never aborted */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Validates a plugin's options and runs its `setup` with an API that collects what it taps, so that taps are called
+ * like functions.
+ *
+ * @throws AnnealError `ANNEAL_E_OPTIONS` when the options are not valid.
+ */
+export async function setupPlugin(plugin: Plugin, options: SetupPluginOptions = {}): Promise<PluginUnderTest> {
+  const { root = '/', stage = 'main', seed = 0, signal = new AbortController().signal } = options;
+  const taps = new Map<string, unknown[]>();
+  const logs: LogEntry[] = [];
+  const dependencies: string[] = [];
+  const logger = createLogger((entry) => logs.push(entry), plugin.name);
+  const group = (name: string): unknown =>
+    new Proxy(
+      {},
+      {
+        get: (_, hook) => ({
+          tap(fn: unknown) {
+            const key = `${name}.${String(hook)}`;
+            taps.set(key, [...(taps.get(key) ?? []), fn]);
+          },
+        }),
+      },
+    );
+  const states = new WeakMap<Run, Map<unknown, unknown>>();
+  const api: PluginApi = {
+    stage,
+    root,
+    mode: 'test',
+    seed,
+    hooks: new Proxy({}, { get: (_, name) => group(String(name)) }) as PluginApi['hooks'],
+    logger,
+    state: (create) => (run) => {
+      const own = states.get(run) ?? new Map<unknown, unknown>();
+      states.set(run, own);
+      if (!own.has(create)) own.set(create, create(run));
+      return own.get(create) as ReturnType<typeof create>;
+    },
+    dependsOn: (path) => void dependencies.push(path),
+    error: (code, message, details) => new AnnealError(code, message, { plugin: plugin.name, ...details }),
+  };
+  await plugin.setup(api, await validateOptions(plugin));
+  const found = (key: string): readonly unknown[] => taps.get(key) ?? [];
+  const run: Run = { id: 'test', config: configOf(root, seed), seed, signal, artifacts: new Artifacts() };
+  return {
+    taps: (name, hook) => found(`${name}.${String(hook)}`) as never,
+    tap: (name, hook) => {
+      const key = `${name}.${String(hook)}`;
+      const own = found(key);
+      if (own.length !== 1) throw new Error(`${plugin.name} taps ${key} ${own.length} times`);
+      return own[0] as never;
+    },
+    logs,
+    dependencies,
+    phase: {
+      run,
+      stage,
+      root,
+      seed,
+      logger,
+      signal,
+      progress: () => ({ update: () => undefined, done: () => undefined }),
+      backend: () => Promise.resolve(referenceBackend()),
+    },
+  };
+}
+
+function configOf(root: string, seed: number): ResolvedConfig {
+  return {
+    name: 'test',
+    root,
+    file: undefined,
+    mode: 'test',
+    stages: [],
+    gates: {},
+    evaluate: { batchSize: 32, latencyRuns: 1 },
+    backend: 'reference',
+    device: 'cpu',
+    threads: undefined,
+    seed,
+    outDir: root,
+    cacheDir: root,
+    layers: [],
+  };
+}
+
+/**
+ * What traced hooks get, over a graph builder: scalars and random tensors become inputs named `scalar:<name>` and
+ * `random:<name>`; sample weights are the input `sample_weights`.
+ */
+export function stepContext(
+  g: GraphBuilder,
+  context: Pick<StepContext, 'task' | 'batchSize'> & Partial<StepContext>,
+): StepContext {
+  const { batchSize } = context;
+  return {
+    ops: g.ops,
+    stage: 'main',
+    features: {},
+    sampleWeights: context.sampleWeights ?? g.input('sample_weights', 'float32', [batchSize]),
+    parameters: new Map(),
+    scalar: (name) => g.input(`scalar:${name}`, 'float32', []),
+    random: (name, shape) => g.input(`random:${name}`, 'float32', shape),
+    ...context,
+  };
+}
