@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { gradients } from '../src/autodiff/gradients.ts';
 import { GraphBuilder } from '../src/builder.ts';
 import { evaluate } from '../src/interpret/evaluate.ts';
-import type { Value } from '../src/ir.ts';
+import type { Graph, Value } from '../src/ir.ts';
 import { tensor, type TensorData } from '../src/tensor.ts';
 import { decode, type EncoderFixture, isLinear, traceEncoder, transposed } from './autodiff/encoder.ts';
 import { expectClose } from './autodiff/harness.ts';
@@ -73,5 +73,42 @@ describe('a BERT encoder with its loss', () => {
     gradients(lora.g, lora.loss, [query]);
     const products = lora.g.nodes.slice(start).filter(({ outputs }) => outputs[0]?.shape.join() === query.shape.join());
     expect(products).toHaveLength(1);
+  });
+});
+
+describe('recomputation', () => {
+  /** The encoder's gradients, with each layer as a segment or without. */
+  function gradientGraph(recompute: boolean): { graph: Graph; kept: Set<Value> } {
+    const { g, weights, loss } = trace('in-out', 'float64');
+    const forward = g.nodes.flatMap(({ outputs }) => outputs).filter((value) => value !== undefined);
+    const before = g.nodes.length;
+    const found = gradients(g, loss, [...weights.values()], {
+      recompute: recompute ? ({ scope }) => /layer\.\d+/.exec(scope)?.[0] : undefined,
+    });
+    const used = new Set(g.nodes.slice(before).flatMap(({ inputs }) => inputs));
+    for (const [name, value] of weights) g.output(name, found.get(value) as Value);
+    return { graph: g.build(), kept: new Set(forward.filter((value) => used.has(value))) };
+  }
+
+  it('keeps what enters a layer and gives the same gradients to the bit', () => {
+    const [plain, saving] = [gradientGraph(false), gradientGraph(true)];
+    const wide = ({ kept }: { kept: Set<Value> }): number =>
+      [...kept].filter(({ shape }) => shape.at(-1) === 64).length;
+    expect(wide(plain)).toBeGreaterThan(0);
+    expect(wide(saving)).toBe(0);
+    expect(saving.kept.size).toBeLessThan(plain.kept.size / 2);
+    expect(evaluate(saving.graph, {})).toEqual(evaluate(plain.graph, {}));
+  });
+
+  it('makes copies wait for the gradient', () => {
+    const { graph } = gradientGraph(true);
+    const late = new Set<Value>();
+    const gelus = { early: 0, late: 0 };
+    for (const { op, inputs, outputs } of graph.nodes) {
+      const after = op === 'LogSoftmax' || inputs.some((value) => value && late.has(value));
+      if (op === 'Gelu') gelus[after ? 'late' : 'early']++;
+      if (after) for (const value of outputs) if (value) late.add(value);
+    }
+    expect(gelus).toEqual({ early: 2, late: 2 });
   });
 });

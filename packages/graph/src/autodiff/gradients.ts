@@ -4,6 +4,7 @@ import { GraphError } from '../error.ts';
 import { opKey } from '../infer/index.ts';
 import type { Node, Value } from '../ir.ts';
 import { createContext } from './context.ts';
+import { Recomputation, type SegmentOf } from './recompute.ts';
 import { ruleOf } from './rules/index.ts';
 import { stopOf } from './stop.ts';
 
@@ -18,6 +19,12 @@ export interface GradientOptions {
    * result. @defaultValue `'error'`
    */
   readonly unused?: 'error' | 'zeros' | 'omit' | undefined;
+  /**
+   * Segments of the forward pass, by name, whose inner values are computed again in the backward pass instead of being
+   * kept: about a third more work for memory that grows with one segment instead of with all of them. A layer of a
+   * transformer is a good segment: `({ scope }) => /layer\.\d+/.exec(scope)?.[0]`. @defaultValue none
+   */
+  readonly recompute?: SegmentOf | undefined;
 }
 
 /**
@@ -42,12 +49,17 @@ export function gradients(
   const path = pathTo(g.nodes, loss, active);
   for (const node of path) refuse(node, active);
 
+  const recomputation = options.recompute && new Recomputation(g, options.recompute);
   const found = new Map<Value, Value>();
   if (active.has(loss)) found.set(loss, seedOf(g, loss, options.seed));
   for (const node of path.reverse()) {
     const grads = node.outputs.map((value) => value && found.get(value));
-    if (grads.every((grad) => grad === undefined)) continue;
-    g.scope(node.scope, () => propagate(g, node, grads, active, found));
+    const known = grads.find((grad) => grad !== undefined);
+    if (known === undefined) continue;
+    g.scope(node.scope, () => {
+      const source = recomputation?.resolve(node, known) ?? node;
+      propagate(g, node, source, grads, active, found);
+    });
   }
 
   const result = new Map<Value, Value>();
@@ -137,10 +149,11 @@ function seedOf(g: GraphBuilder, loss: Value, seed: Value | undefined): Value {
   return seed;
 }
 
-/** Applies the rule of one node and adds the gradients of its inputs to `found`. */
+/** Applies the rule of one node to the values of `source` and adds the gradients of its inputs to `found`. */
 function propagate(
   g: GraphBuilder,
   node: Node,
+  source: Node,
   grads: readonly (Value | undefined)[],
   active: ReadonlySet<Value>,
   found: Map<Value, Value>,
@@ -150,7 +163,7 @@ function propagate(
     return value !== undefined && active.has(value);
   };
   const rule = ruleOf(node) as NonNullable<ReturnType<typeof ruleOf>>;
-  const pullbacks = rule(createContext(g, node, grads, needs));
+  const pullbacks = rule(createContext(g, source, grads, needs));
   node.inputs.forEach((value, i) => {
     if (value === undefined || !needs(i)) return;
     const grad = pullbacks[i]?.();

@@ -30,7 +30,7 @@ function norm(op: string, bias: boolean, attributes: Attributes, scale: readonly
   return {
     name,
     inputs: bias ? { ...inputs, bias: scale } : inputs,
-    build: (g, values) => g.one(op, [values['x'], values['scale'], values['bias']], { attributes }),
+    build: (g, values) => g.one(op, Object.values(values), { attributes }),
   };
 }
 

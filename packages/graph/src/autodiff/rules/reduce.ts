@@ -23,13 +23,18 @@ function reduction(derivative: (c: VjpContext, r: Reduction) => Value): VjpRule 
         x,
         axes,
         count,
-        dy: reshaped(c.ops, c.dy, kept),
+        dy: keep(c, c.dy, kept),
         get y(): Value {
-          return reshaped(c.ops, c.y(0), kept);
+          return keep(c, c.y(0), kept);
         },
       });
     },
   ];
+}
+
+/** A scalar broadcasts as it is. */
+function keep(c: VjpContext, value: Value, kept: readonly number[]): Value {
+  return value.rank === 0 ? value : reshaped(c.ops, value, kept);
 }
 
 function expand(c: VjpContext, grad: Value, x: Value): Value {
