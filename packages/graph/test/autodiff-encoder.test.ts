@@ -78,8 +78,11 @@ describe('a BERT encoder with its loss', () => {
 
 describe('recomputation', () => {
   /** The encoder's gradients, with each layer as a segment or without. */
-  function gradientGraph(recompute: boolean): { graph: Graph; kept: Set<Value> } {
-    const { g, weights, loss } = trace('in-out', 'float64');
+  function gradientGraph(
+    recompute: boolean,
+    dtype: 'float32' | 'float64' = 'float64',
+  ): { graph: Graph; kept: Set<Value> } {
+    const { g, weights, loss } = trace('in-out', dtype);
     const forward = g.nodes.flatMap(({ outputs }) => outputs).filter((value) => value !== undefined);
     const before = g.nodes.length;
     const found = gradients(g, loss, [...weights.values()], {
@@ -90,15 +93,18 @@ describe('recomputation', () => {
     return { graph: g.build(), kept: new Set(forward.filter((value) => used.has(value))) };
   }
 
-  it('keeps what enters a layer and gives the same gradients to the bit', () => {
-    const [plain, saving] = [gradientGraph(false), gradientGraph(true)];
-    const wide = ({ kept }: { kept: Set<Value> }): number =>
-      [...kept].filter(({ shape }) => shape.at(-1) === 64).length;
-    expect(wide(plain)).toBeGreaterThan(0);
-    expect(wide(saving)).toBe(0);
-    expect(saving.kept.size).toBeLessThan(plain.kept.size / 2);
-    expect(evaluate(saving.graph, {})).toEqual(evaluate(plain.graph, {}));
-  });
+  it.each(['float64', 'float32'] as const)(
+    'keeps what enters a layer, with the same gradients to the bit (%s)',
+    (dtype) => {
+      const [plain, saving] = [gradientGraph(false, dtype), gradientGraph(true, dtype)];
+      const wide = ({ kept }: { kept: Set<Value> }): number =>
+        [...kept].filter(({ shape }) => shape.at(-1) === 64).length;
+      expect(wide(plain)).toBeGreaterThan(0);
+      expect(wide(saving)).toBe(0);
+      expect(saving.kept.size).toBeLessThan(plain.kept.size / 2);
+      expect(evaluate(saving.graph, {})).toEqual(evaluate(plain.graph, {}));
+    },
+  );
 
   it('makes copies wait for the gradient', () => {
     const { graph } = gradientGraph(true);

@@ -33,9 +33,6 @@ export function createContext(
     },
     x: (index) => input(node, index),
     y: (index) => node.outputs[index] ?? g.addOutput(node, index),
-    number(value) {
-      return g.scalar(value, (grads.find((grad) => grad !== undefined) as Value).dtype);
-    },
     constantTensor: (index) => {
       const value = node.inputs[index];
       return value && g.constantOf(value);

@@ -4,7 +4,7 @@ import { GraphError } from '../error.ts';
 import { opKey } from '../infer/index.ts';
 import type { Node, Value } from '../ir.ts';
 import { createContext } from './context.ts';
-import { Recomputation, type SegmentOf } from './recompute.ts';
+import { Recomputation } from './recompute.ts';
 import { ruleOf } from './rules/index.ts';
 import { stopOf } from './stop.ts';
 
@@ -24,7 +24,7 @@ export interface GradientOptions {
    * kept: about a third more work for memory that grows with one segment instead of with all of them. A layer of a
    * transformer is a good segment: `({ scope }) => /layer\.\d+/.exec(scope)?.[0]`. @defaultValue none
    */
-  readonly recompute?: SegmentOf | undefined;
+  readonly recompute?: ((node: Node) => string | undefined) | undefined;
 }
 
 /**

@@ -3,12 +3,6 @@ import { isFloat } from '../dtype.ts';
 import type { Node, Value } from '../ir.ts';
 
 /**
- * Names the segment of a forward node whose values the backward pass computes again instead of keeping them;
- * `undefined` keeps them.
- */
-export type SegmentOf = (node: Node) => string | undefined;
-
-/**
  * Activation checkpointing (Chen et al., 2016, arXiv 1604.06174): when the backward pass reaches a segment, its forward
  * nodes are appended once more, and the rules see the copies. What segments exchange is kept.
  */
@@ -20,7 +14,7 @@ export class Recomputation {
   readonly #copies = new Map<Node, Node>();
   readonly #done = new Set<string>();
 
-  constructor(g: GraphBuilder, segmentOf: SegmentOf) {
+  constructor(g: GraphBuilder, segmentOf: (node: Node) => string | undefined) {
     this.#g = g;
     for (const node of g.nodes) {
       for (const value of node.outputs) if (value) this.#produced.add(value);

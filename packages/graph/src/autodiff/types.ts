@@ -21,8 +21,6 @@ export interface VjpContext extends InferContext {
   y(index: number): Value;
   /** Whether the gradient of this input is needed. */
   needs(index: number): boolean;
-  /** A constant scalar with the dtype of the gradient. */
-  number(value: number): Value;
 }
 
 /**

@@ -39,6 +39,7 @@ export interface Ops {
   sin(x: Value): Value;
   cos(x: Value): Value;
   erf(x: Value): Value;
+  /** Straight-through gradient. */
   floor(x: Value): Value;
   /** Half to even. Straight-through gradient. */
   round(x: Value): Value;
