@@ -12,7 +12,7 @@ import {
   type StepContext,
   validateOptions,
 } from '@anneal/core';
-import { type GraphBuilder, referenceBackend } from '@anneal/graph';
+import { type GraphBuilder, referenceBackend, type Value } from '@anneal/graph';
 
 /** The function that a hook takes. */
 export type TapFunction<H> = H extends { tap(fn: infer F, ...rest: never): void } ? F : never;
@@ -136,12 +136,16 @@ export function stepContext(
   g: GraphBuilder,
   context: Pick<StepContext, 'task' | 'batchSize'> & Partial<StepContext>,
 ): StepContext {
-  const { batchSize } = context;
+  let weights: Value | undefined;
   return {
     ops: g.ops,
     stage: 'main',
     features: {},
-    sampleWeights: context.sampleWeights ?? g.input('sample_weights', 'float32', [batchSize]),
+    // Declared at first use: a graph that does not need them has no such input.
+    get sampleWeights() {
+      weights ??= g.input('sample_weights', 'float32', [context.batchSize]);
+      return weights;
+    },
     parameters: new Map(),
     scalar: (name) => g.input(`scalar:${name}`, 'float32', []),
     random: (name, shape) => g.input(`random:${name}`, 'float32', shape),

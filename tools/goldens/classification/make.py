@@ -50,8 +50,8 @@ def expected_calibration_error(y: np.ndarray, p: np.ndarray, bins: int) -> float
 
 def metrics(classes: int, rows: int, noise: float) -> dict:
     y = rng.choice(classes, size=rows, p=np.arange(classes, 0, -1) / (classes * (classes + 1) / 2))
-    # One decimal: many scores are tied. The truth adds to its own logit.
-    logits = np.round(rng.normal(size=(rows, classes)) * noise + 1.5 * np.eye(classes)[y], 1)
+    # Eighths: many scores are tied, and exactly so, whoever computes them. The truth adds to its own logit.
+    logits = np.round(8 * (rng.normal(size=(rows, classes)) * noise + 1.5 * np.eye(classes)[y])) / 8
     p = softmax(logits, axis=1)
     predicted = p.argmax(axis=1)
     average = "binary" if classes == 2 else "macro"
@@ -67,10 +67,16 @@ def metrics(classes: int, rows: int, noise: float) -> dict:
         "logLoss": log_loss(y, p),
         "brier": brier_score_loss(y, scores),
     }
+    case = {
+        "labels": y.tolist(),
+        "logits": logits.tolist(),
+        "metrics": result,
+        "confusion": confusion_matrix(y, predicted).tolist(),
+    }
     if classes == 2:
         fpr, tpr, _ = roc_curve(y, p[:, 1], drop_intermediate=False)
-        result["roc"] = np.stack([fpr, tpr], axis=1).tolist()
-    return {"labels": y.tolist(), "logits": logits.tolist(), "metrics": result, "confusion": confusion_matrix(y, predicted).tolist()}
+        case["roc"] = np.stack([fpr, tpr], axis=1).tolist()
+    return case
 
 
 def intervals() -> dict:

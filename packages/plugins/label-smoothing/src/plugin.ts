@@ -1,4 +1,5 @@
 import { definePlugin, type OptionSchema, type PluginFactory } from '@anneal/core';
+import { isFloat } from '@anneal/graph';
 import * as v from 'valibot';
 
 import { smooth } from './smooth.ts';
@@ -37,10 +38,10 @@ export const labelSmoothing: PluginFactory<LabelSmoothingOptions> = definePlugin
     api.hooks.train.transformTargets.tap((targets, { ops, task }) => {
       if (epsilon === 0 || !KINDS.has(task.kind)) return targets;
       const classes = targets.shape.at(-1);
-      if (targets.dtype !== 'float32' || typeof classes !== 'number' || classes < 2) {
+      if (!isFloat(targets.dtype) || typeof classes !== 'number' || classes < 2) {
         throw api.error(
           'ANNEAL_E_SHAPE',
-          `targets must be one-hot, float32 [..., classes], received ${targets.dtype}[${targets.shape.join(', ')}]`,
+          `targets must be one-hot floats [..., classes], received ${targets.dtype}[${targets.shape.join(', ')}]`,
           { fix: 'let the task give one-hot targets, e.g. ops.oneHot(labels, classes)' },
         );
       }

@@ -66,7 +66,7 @@ function logitsOf(
   if (logits === undefined) {
     throw new AnnealError(
       'ANNEAL_E_MODEL',
-      `the model has no output \`logits\`, received ${Object.keys(outputs).join()}`,
+      `the model has no output \`logits\`, received ${Object.keys(outputs).join(', ') || 'none'}`,
     );
   }
   const { dtype, shape, data } = logits;

@@ -27,7 +27,7 @@ export function crossEntropy(
   if (logits === undefined) {
     throw new AnnealError(
       'ANNEAL_E_MODEL',
-      `the model has no output \`logits\`, received ${Object.keys(outputs).join()}`,
+      `the model has no output \`logits\`, received ${Object.keys(outputs).join(', ') || 'none'}`,
     );
   }
   if (logits.shape.join() !== targets.shape.join()) {
