@@ -56,6 +56,9 @@ export {
   valuesOf,
   withParameters,
 } from './transform.ts';
+export { constantFolder, foldConstants, type FoldOptions } from './rewrites/fold.ts';
+export { type Simplification, SIMPLIFICATIONS, type Surroundings } from './rewrites/rules.ts';
+export { simplify } from './rewrites/simplify.ts';
 export { toNumbers } from './interpret/array.ts';
 export { evaluate, type EvaluateOptions, interpret } from './interpret/evaluate.ts';
 export { referenceBackend } from './interpret/backend.ts';

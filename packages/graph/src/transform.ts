@@ -52,7 +52,8 @@ export function inline(g: GraphBuilder, graph: Graph, options: InlineOptions = {
   return Object.fromEntries([...graph.outputs].map(([name, value]) => [name, map.get(value) as Value]));
 }
 
-function copyNode(
+/** Appends a node of another graph, typed anew; `Shape` of a static tensor becomes a constant. */
+export function copyNode(
   g: GraphBuilder,
   node: Node,
   inputs: readonly (Value | undefined)[],

@@ -44,17 +44,12 @@ function assert(condition: boolean, message: string): void {
 
 /** Expects a rejection with the code. */
 async function rejects(action: () => Promise<unknown>, code: GraphErrorCode, what: string): Promise<void> {
-  let received: unknown;
-  try {
-    await action();
-  } catch (error) {
-    received = error;
-  }
-  const found = received instanceof Error && 'code' in received ? received.code : undefined;
-  assert(
-    found === code,
-    `${what}: expected an error ${code}, received ${received === undefined ? 'none' : String(received)}`,
+  const received = await action().then(
+    () => undefined,
+    (error: unknown) => (error instanceof Error ? error : new Error(`${what}: not an error was thrown`)),
   );
+  const found = received && 'code' in received ? received.code : undefined;
+  assert(found === code, `${what}: expected an error ${code}, received ${received?.message ?? 'none'}`);
 }
 
 async function expectState(state: BackendState, expected: Readonly<Record<string, TensorData>>): Promise<void> {

@@ -29,7 +29,10 @@ export function parseEinsum(equation: string, shapes: readonly (readonly Dim[])[
   const named = (term: string, own: number): string[] =>
     term
       .split('...')
-      .flatMap((part, i) => [...(i === 0 ? [] : Array.from({ length: own }, (_, k) => `${width - own + k}`)), ...part]);
+      .flatMap((part, i) => [
+        ...(i === 0 ? [] : Array.from({ length: own }, (_, k) => `${width - own + k}`)),
+        ...part.split(''),
+      ]);
   const inputs = terms.map((term, i) => named(term, widths[i] as number));
   const sizes = new Map<string, Dim>();
   inputs.forEach((axes, i) => {
