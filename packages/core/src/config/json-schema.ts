@@ -76,7 +76,7 @@ function complete(config: JsonObject): JsonObject {
     const isStage = key === 'train' && isFields(value) && '$ref' in value;
     return isStage ? { anyOf: [{ const: false }, { $ref: '#/properties/train' }] } : undefined;
   });
-  let out: unknown = linked;
+  let out: unknown = setIn(linked, ['properties', '$schema'], { type: 'string', description: 'This schema.' });
   for (const [path, value] of leaves(CONFIG_DEFAULTS)) {
     out = setIn(out, [...path.flatMap((key) => ['properties', key]), 'default'], value);
   }

@@ -15,13 +15,16 @@ export interface SourceLayer extends ConfigLayer {
   readonly prefix: readonly string[];
 }
 
-const depthOf = (file: string): string => {
+const realFile = (file: string): string => {
   try {
     return realpathSync(file);
   } catch {
     return file;
   }
 };
+
+const omit = (fields: Readonly<Record<string, unknown>>, key: string): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(fields).filter(([name]) => name !== key));
 
 /** Calls a config function, awaits a promise. */
 async function open(raw: RawConfig | { file: undefined; value: unknown }, env: ConfigEnv): Promise<unknown> {
@@ -46,7 +49,9 @@ async function collect(
   stack: readonly string[],
 ): Promise<Collected> {
   const { file } = raw;
-  const value = await open(raw, env);
+  const opened = await open(raw, env);
+  // Editors find the JSON Schema of a file by this key.
+  const value = isFields(opened) && typeof opened['$schema'] === 'string' ? omit(opened, '$schema') : opened;
   if (!isFields(value)) {
     const message = `the config must be an object, a promise of one or a function that returns one, ${received(value)}`;
     return { layers: [], errors: [new AnnealError('ANNEAL_E_CONFIG', message, { file })] };
@@ -94,7 +99,7 @@ async function base(
   stack: readonly string[],
 ): Promise<Collected> {
   const file = await findBase(name, folder, from);
-  const id = depthOf(file);
+  const id = realFile(file);
   if (stack.includes(id)) {
     const cycle = [...stack.slice(stack.indexOf(id)), id].map((path) => basename(path)).join(' → ');
     throw new AnnealError('ANNEAL_E_CONFIG', `\`extends\` has a cycle: ${cycle}`, {
@@ -125,7 +130,7 @@ export async function collectLayers(
   folder: string,
   env: ConfigEnv,
 ): Promise<readonly SourceLayer[]> {
-  const stack = raw.file === undefined ? [] : [depthOf(raw.file)];
+  const stack = raw.file === undefined ? [] : [realFile(raw.file)];
   const { layers, errors } = await collect(raw, folder, env, stack);
   throwAll(errors);
   return layers;

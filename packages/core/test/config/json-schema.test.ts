@@ -27,6 +27,7 @@ const validate = new Ajv({ strict: false }).compile(schema);
 describe('valid configs', () => {
   it.each([
     [{}],
+    [{ $schema: './anneal.schema.json' }],
     [{ plugins: ['lora', ['lora', { r: 4 }], ['lora', 'forest'], [], null, false, './own.ts', ['other', { x: 1 }]] }],
     [
       {

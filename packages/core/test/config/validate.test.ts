@@ -86,6 +86,12 @@ describe('values', () => {
     expect((await resolveConfig(config, { root: project() })).stages[0]?.train).toMatchObject({ epochs: 3 });
   });
 
+  it('lets a file name its JSON Schema', async () => {
+    const config = { $schema: './anneal.schema.json', seed: 1 } as UserConfig;
+    expect(await resolveConfig(config, { root: project() })).toMatchObject({ seed: 1 });
+    expect(await errorsOf({ $schema: 1 })).toHaveLength(1);
+  });
+
   it('does not show secrets', async () => {
     const [message] = await errorsOf({ train: { apiToken: 'hf_abc' }, name: { token: 'hf_abc' } });
     expect(message).not.toContain('hf_abc');
