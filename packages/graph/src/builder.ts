@@ -49,6 +49,8 @@ export class GraphBuilder {
   readonly #parameters = new Map<string, Parameter>();
   readonly #constants = new Map<Value, TensorData>();
   readonly #scalars = new Map<string, Value>();
+  /** Symbolic dimensions of the inputs: none of them may be made up again. */
+  readonly #symbols = new Set<string>();
   #scope = '';
   #counter = 0;
 
@@ -60,6 +62,7 @@ export class GraphBuilder {
   input(name: string, dtype: DType, shape: Shape): Value {
     if (this.#inputs.has(name)) throw new GraphError('ANNEAL_E_GRAPH', `input "${name}" is declared twice`);
     const value = new Value(name, dtype, shape);
+    for (const dim of shape) if (typeof dim === 'string') this.#symbols.add(dim);
     this.#inputs.set(name, value);
     return value;
   }
@@ -188,7 +191,7 @@ export class GraphBuilder {
         const data = value && this.#constants.get(value);
         return data && data.data.length <= MAX_VECTOR ? Array.from(data.data, Number) : undefined;
       },
-      freshDim: (hint) => `${hint}_${this.#counter++}`,
+      freshDim: (hint) => this.#freshDim(hint),
     };
     try {
       return rule(ctx);
@@ -197,6 +200,13 @@ export class GraphBuilder {
         throw new GraphError(error.code, error.message, { fix: error.fix, at: { module: scope }, cause: error.cause });
       }
       throw error;
+    }
+  }
+
+  #freshDim(hint: string): string {
+    for (;;) {
+      const symbol = `${hint}_${this.#counter++}`;
+      if (!this.#symbols.has(symbol)) return symbol;
     }
   }
 

@@ -11,7 +11,7 @@ import { readSafetensors } from '../../src/formats/safetensors/read.ts';
 import { writeSafetensors, type WriteSafetensorsOptions } from '../../src/formats/safetensors/write.ts';
 import { loadSafetensors, saveSafetensors } from '../../src/node/index.ts';
 import { bytesOf, loadTensor, tensor, tensorFromBytes, type TensorSource, zeros } from '../../src/tensor.ts';
-import { countingSource, errorOf, expectFormatError, mutate } from './harness.ts';
+import { countingSource, errorOf, expectFormatError, expectQuickFormatError, mutate } from './harness.ts';
 
 /** Written by tools/goldens/safetensors/make.py with the Python package. */
 const fixture = (name: string): Uint8Array =>
@@ -224,7 +224,7 @@ describe('hostile files', () => {
     ['a length of 2^64 - 1', new Uint8Array(8).fill(255), /at most 100000000 are allowed/],
     ['no brace', file(' {}', 0), /does not begin with/],
     ['no JSON', file('{"a"', 0), /not valid JSON/],
-    ['deep JSON', file(`{"a":${'['.repeat(1_000_000)}`, 0), /not valid JSON/],
+    ['deep JSON', file(`{"a":${'['.repeat(100_000)}`, 0), /not valid JSON/],
     ['no UTF-8', file('{"\u0000": 1}', 0).fill(0xff, 9, 12), /not valid UTF-8/],
     ['no tensor', file({ a: 3 }, 0), /tensor "a".*not described by an object/],
     ['an unknown type', file({ a: entry([1], [0, 4], 'F31') }, 4), /tensor "a".*element type "F31"/],
@@ -244,9 +244,7 @@ describe('hostile files', () => {
     ['missing data', file({ a: entry([1], [0, 4]) }, 3), /describes 4 bytes of data, the file has 3: truncated/],
     ['metadata that are not strings', file({ __metadata__: { a: 1 } }, 0), /must map strings to strings/],
   ])('%s', async (_, bytes, message) => {
-    const started = performance.now();
-    const error = await expectFormatError(() => read(bytes), message);
-    expect(performance.now() - started).toBeLessThan(100);
+    const error = await expectQuickFormatError(() => read(bytes), message);
     expect(error.message).toMatch(/^m\.safetensors/);
     expect(error.at).toMatchObject({ file: 'm.safetensors' });
   });

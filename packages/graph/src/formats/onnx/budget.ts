@@ -4,7 +4,7 @@ import { formatError } from '../error.ts';
 import { readVarint, WIRE } from './wire.ts';
 
 /** What decoding may create in all: messages and 64-bit numbers, each an object of a hundred bytes or so. */
-const MAX_OBJECTS = 8_000_000;
+const MAX_OBJECTS = 4_000_000;
 /** Graphs within graphs nest a few levels, each level is three messages. */
 const MAX_DEPTH = 90;
 /** Nothing can be made of a file of this size that would not fit into memory. */

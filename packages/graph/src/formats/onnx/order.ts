@@ -58,7 +58,10 @@ function* usedNames(node: NodeProto): Generator<string> {
   for (const { g } of node.attribute) if (g) yield* usedInside(g);
 }
 
+/** Names from outside that a graph uses. */
 function* usedInside(graph: GraphProto): Generator<string> {
-  for (const node of graph.node) yield* usedNames(node);
-  for (const { name } of graph.output) yield name;
+  const own = new Set([...graph.input, ...graph.initializer].map(({ name }) => name));
+  for (const { output } of graph.node) for (const name of output) own.add(name);
+  for (const node of graph.node) for (const name of usedNames(node)) if (!own.has(name)) yield name;
+  for (const { name } of graph.output) if (!own.has(name)) yield name;
 }

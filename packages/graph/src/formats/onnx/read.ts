@@ -52,6 +52,7 @@ export async function readOnnx(source: ByteSource, options: ReadOnnxOptions = {}
   const stored = await readInitializers(source, initializers, options.external);
   const names = new Set(stored.map(({ name }) => name));
   replay.names.add(graph.node);
+  for (const symbol of graph.input.flatMap(symbolsOf)) replay.symbols.reserve(symbol);
   for (const info of graph.input) if (!names.has(info.name)) defineInput(replay, source.name, info, options);
   defineStored(replay, stored);
   replay.run(graph);
@@ -69,6 +70,9 @@ export async function readOnnx(source: ByteSource, options: ReadOnnxOptions = {}
 
 function opsetsOf(model: ModelProto, file: string): Record<string, number> {
   const opsets: Record<string, number> = {};
+  if (model.opsetImport.length === 0 && model.irVersion >= 3n) {
+    throw formatError({ file }, 'the model does not say its operator sets: truncated?');
+  }
   for (const { domain, version } of model.opsetImport) {
     if (version < 1n || version > 1_000_000n) throw formatError({ file }, `operator set version ${version}`);
     opsets[domain === 'ai.onnx' ? '' : domain] = Number(version);
@@ -101,12 +105,17 @@ function isParameter({ data, facts }: Stored): boolean {
   return looksLikeParameter(isFloat(data.dtype), data.shape.length, byteLengthOf(data.dtype, data.shape));
 }
 
+function symbolsOf({ type }: ValueInfoProto): string[] {
+  const dims = type?.value.case === 'tensorType' ? (type.value.value.shape?.dim ?? []) : [];
+  return dims.flatMap(({ value }) => (value.case === 'dimParam' ? [value.value] : []));
+}
+
 function defineInput(replay: Replay, file: string, info: ValueInfoProto, options: ReadOnnxOptions): void {
   const { name } = info;
   if (name === '') throw formatError({ file }, 'an input has no name');
   const fixed = options.inputs && Object.hasOwn(options.inputs, name) ? options.inputs[name] : undefined;
   if (fixed) return replay.define(name, replay.g.constant(fixed, name));
-  const type = valueTypeOf(info, file, () => replay.freshDim());
+  const type = valueTypeOf(info, file, () => replay.symbols.fresh());
   if (type === undefined) {
     throw formatError(
       { file, tensor: name },
@@ -118,6 +127,7 @@ function defineInput(replay: Replay, file: string, info: ValueInfoProto, options
     typeof dim === 'string' && Object.hasOwn(dims, dim) ? (dims[dim] ?? dim) : dim,
   );
   if (replay.top.has(name)) throw formatError({ file, tensor: name }, 'two inputs have this name');
+  replay.symbols.match(type.shape, shape);
   replay.define(name, replay.g.input(name, type.dtype, shape));
 }
 

@@ -13,6 +13,7 @@ import { fromProps, looksLikeParameter, META } from './metadata.ts';
 import { scopeOfNode } from './names.ts';
 import { sortNodes } from './order.ts';
 import { ParameterNames } from './parameter-names.ts';
+import { Symbols } from './symbols.ts';
 import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from './proto/onnx_pb.ts';
 
 /** Calls and branches within each other. */
@@ -25,7 +26,7 @@ const MAX_SYMBOL = 1024;
 
 /** Values by ONNX name: of a graph, or of a branch that also sees the names around it. */
 class Scope {
-  readonly #values = new Map<string, Value>();
+  readonly #values = new Map<string, Value | undefined>();
   readonly #infos = new Map<string, ValueInfoProto>();
   readonly #outer: Scope | undefined;
   /** The module of nodes that do not name one themselves. */
@@ -40,14 +41,19 @@ class Scope {
   }
 
   find(name: string): Value | undefined {
-    return this.#values.get(name) ?? this.#outer?.find(name);
+    return this.#values.has(name) ? this.#values.get(name) : this.#outer?.find(name);
   }
 
   has(name: string): boolean {
     return this.#values.has(name);
   }
 
-  set(name: string, value: Value): void {
+  /** Whether the name is that of an input that the call leaves out. */
+  isLeftOut(name: string): boolean {
+    return this.#values.has(name) ? this.#values.get(name) === undefined : (this.#outer?.isLeftOut(name) ?? false);
+  }
+
+  set(name: string, value: Value | undefined): void {
     this.#values.set(name, value);
   }
 
@@ -66,13 +72,13 @@ export class Replay {
   readonly g: GraphBuilder = new GraphBuilder();
   readonly names: ParameterNames = new ParameterNames();
   readonly top: Scope = new Scope();
+  readonly symbols: Symbols = new Symbols();
   readonly #file: string;
   readonly #functions: FunctionTable;
   readonly #folder: ConstantFolder;
   readonly #specialise: boolean;
   #maxNodes = 0;
   #count = 0;
-  #fresh = 0;
 
   /** With `specialise`, whatever follows from shapes and constants is computed now. */
   constructor(file: string, model: ModelProto, opsets: Graph['opsets'], specialise: boolean) {
@@ -80,10 +86,6 @@ export class Replay {
     this.#specialise = specialise;
     this.#functions = new FunctionTable(model.functions, file);
     this.#folder = new ConstantFolder(this.g, opsets);
-  }
-
-  freshDim(): string {
-    return `unknown_${this.#fresh++}`;
   }
 
   /** Gives a value its name in the outermost graph. */
@@ -113,7 +115,9 @@ export class Replay {
     const inputs = proto.input.map((name) => {
       if (name === '') return undefined;
       const value = scope.find(name);
-      if (value === undefined) throw formatError({ ...place, tensor: name }, 'nothing produces this input');
+      if (value === undefined && !scope.isLeftOut(name)) {
+        throw formatError({ ...place, tensor: name }, 'nothing produces this input');
+      }
       return value;
     });
     let outputs: readonly (Value | undefined)[];
@@ -170,6 +174,7 @@ export class Replay {
       types: known ? undefined : this.#declared(proto, scope),
     });
     this.#folder.add(this.g.nodes.at(-1) as Node);
+    if (known) this.#matchSymbols(values, proto, scope);
     return this.#specialise ? values.map((value) => value && (this.#folded(value) ?? value)) : values;
   }
 
@@ -184,12 +189,27 @@ export class Replay {
   #declared(proto: NodeProto, scope: Scope): readonly TensorType[] | undefined {
     const types: TensorType[] = [];
     for (const name of proto.output) {
-      const info = scope.info(name);
-      const type = info && valueTypeOf(info, this.#file, () => this.freshDim());
+      const type = this.#typeOf(name, scope);
       if (type === undefined && name !== '') return undefined;
-      types.push(type ?? { dtype: 'float32', shape: [] });
+      types.push(
+        type ? { dtype: type.dtype, shape: this.symbols.translate(type.shape) } : { dtype: 'float32', shape: [] },
+      );
     }
     return types;
+  }
+
+  /** The type that the file gives for a value. */
+  #typeOf(name: string, scope: Scope): TensorType | undefined {
+    const info = scope.info(name);
+    return info && valueTypeOf(info, this.#file, () => this.symbols.fresh());
+  }
+
+  #matchSymbols(values: readonly (Value | undefined)[], proto: NodeProto, scope: Scope): void {
+    values.forEach((value, i) => {
+      if (value === undefined || value.shape.every((dim) => typeof dim === 'number')) return;
+      const declared = this.#typeOf(proto.output[i] as string, scope);
+      if (declared) this.symbols.match(declared.shape, value.shape);
+    });
   }
 
   #constant(proto: NodeProto, attributes: Attributes, place: { file: string; node: string }): Value {
@@ -214,10 +234,7 @@ export class Replay {
   ): readonly (Value | undefined)[] {
     const inner = new Scope(undefined, module, depth + 1);
     inner.describe(body.definition.valueInfo);
-    body.inputs.forEach((name, i) => {
-      const value = inputs[i];
-      if (value) inner.set(name, value);
-    });
+    body.inputs.forEach((name, i) => inner.set(name, inputs[i]));
     this.#nodes(body.nodes, inner);
     return body.outputs.map((name) => inner.find(name));
   }
