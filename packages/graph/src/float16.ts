@@ -49,6 +49,7 @@ export function roundHalfEven(x: number): number {
 
 const scratch: Float64Array = new Float64Array(1);
 const scratchWords: Uint32Array = new Uint32Array(scratch.buffer);
+const scratchFloat: Float32Array = new Float32Array(scratch.buffer);
 
 /** `floor(log2(x))` of a positive number, from its bits; at most -1023 for subnormal ones. */
 function exponentOf(x: number): number {
@@ -57,8 +58,8 @@ function exponentOf(x: number): number {
 }
 
 /**
- * The bits of the nearest number of a small format, ties to even. Values beyond the range become infinite where the
- * format has infinities, else (and with `saturate`) the largest finite number.
+ * The bits of the nearest number of a small format, ties to even. What is beyond the range becomes infinite, or NaN
+ * where the format has no infinity, or with `saturate` (and where it has neither) the largest finite number.
  */
 export function encodeFloat(value: number, dtype: SmallFloat, saturate: boolean = false): number {
   const { exponentBits, mantissaBits, bias, max, specials } = FORMATS[dtype];
@@ -105,21 +106,49 @@ export function roundFloat(value: number, dtype: SmallFloat): number {
   return decodeFloat(encodeFloat(value, dtype), dtype);
 }
 
-/** Bits of `float16` or `bfloat16` numbers, rounded half to even. */
+/** Bits of `float16` or `bfloat16` numbers, rounded half to even. Fast for a `Float32Array`. */
 export function toFloat16Bits(values: ArrayLike<number>, dtype: 'float16' | 'bfloat16'): Uint16Array<ArrayBuffer> {
   const out = new Uint16Array(values.length);
-  for (let i = 0; i < out.length; i++) out[i] = encodeFloat(values[i] as number, dtype);
+  if (!(values instanceof Float32Array)) {
+    for (let i = 0; i < out.length; i++) out[i] = encodeFloat(values[i] as number, dtype);
+    return out;
+  }
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const narrow = dtype === 'float16' ? float16OfWord : bfloat16OfWord;
+  for (let i = 0; i < out.length; i++) out[i] = narrow(words[i] as number);
   return out;
+}
+
+/** From the bits of a float32: adding just under half of what is cut off, or half when the result is odd, rounds. */
+function bfloat16OfWord(word: number): number {
+  if ((word & 0x7fffffff) > 0x7f800000) return 0x7fc0;
+  return (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+}
+
+function float16OfWord(word: number): number {
+  const size = word & 0x7fffffff;
+  const sign = (word >>> 16) & 0x8000;
+  if (size > 0x7f800000) return 0x7e00;
+  if (size >= 0x47800000) return sign | 0x7c00;
+  if (size < 0x38800000) {
+    // Below the normal numbers steps are 2^-24.
+    scratchWords[0] = size;
+    return sign | roundHalfEven((scratchFloat[0] as number) * 2 ** 24);
+  }
+  const biased = size - 0x38000000;
+  return sign | ((biased + 0xfff + ((biased >>> 13) & 1)) >>> 13);
 }
 
 /** The numbers that bits of `float16` or `bfloat16` stand for; float32 holds each exactly. */
 export function fromFloat16Bits(bits: Uint16Array, dtype: 'float16' | 'bfloat16'): Float32Array<ArrayBuffer> {
   const out = new Float32Array(bits.length);
-  if (dtype === 'bfloat16') {
-    const words = new Uint32Array(out.buffer);
-    for (let i = 0; i < out.length; i++) words[i] = (bits[i] as number) << 16;
-  } else {
-    for (let i = 0; i < out.length; i++) out[i] = decodeFloat(bits[i] as number, 'float16');
+  const words = new Uint32Array(out.buffer);
+  for (let i = 0; i < out.length; i++) {
+    const code = bits[i] as number;
+    const exponent = code & 0x7c00;
+    if (dtype === 'bfloat16') words[i] = code << 16;
+    else if (exponent === 0 || exponent === 0x7c00) out[i] = decodeFloat(code, 'float16');
+    else words[i] = ((code & 0x8000) << 16) | (((code & 0x7fff) << 13) + 0x38000000);
   }
   return out;
 }

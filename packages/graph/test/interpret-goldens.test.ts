@@ -50,7 +50,7 @@ describe(`the interpreter against ${goldens.source}`, () => {
 
   it('has a golden of each case as it is now, or a reason', () => {
     const stale = cases.filter((c) => !REFUSED.includes(c.name) && goldens.cases[c.name]?.id !== caseId(c));
-    // If this fails: node --import ./scripts/source.mjs tools/goldens/ops/make.ts
+    // If this fails: node --conditions=@anneal/source --import ./scripts/source.mjs tools/goldens/ops/make.ts
     expect(stale.map(({ name }) => name)).toEqual([]);
     expect(Object.keys(goldens.refused)).toEqual(REFUSED);
     expect(Object.keys(goldens.cases)).toHaveLength(cases.length - REFUSED.length);

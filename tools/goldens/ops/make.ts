@@ -1,6 +1,6 @@
 // Writes packages/graph/test/fixtures/op-cases.json: what ONNX Runtime computes for every case of
 // packages/testkit/src/op-cases.ts. Run from the root:
-//   node --import ./scripts/source.mjs tools/goldens/ops/make.ts
+//   node --conditions=@anneal/source --import ./scripts/source.mjs tools/goldens/ops/make.ts
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type * as ort from 'onnxruntime-node';

@@ -15,6 +15,7 @@ function slices(): CaseSpec[] {
     cut('backwards', [-1], [-100], [1], [-1]),
     cut('backwards in steps', [4], [0], [1], [-2]),
     cut('backwards from beyond', [100], [1], [1], [-3]),
+    cut('backwards from before the start', [-100], [-200], [1], [-1]),
     cut('nothing left', [3], [1], [0]),
     of('int64', [random([6], -9, 9, 'int64'), constant([1]), constant([5]), undefined, constant([2])]),
     of('bool', [given([1, 0, 1], [3], 'bool'), constant([1]), constant([3])]),
