@@ -13,7 +13,7 @@ import {
 } from '@anneal/graph';
 import type { Channel } from './channel.ts';
 import { lower } from './lower/index.ts';
-import { muted } from './mute.ts';
+import { canMute, muted } from './mute.ts';
 import { OnnxProgram } from './program.ts';
 import type { CompileRequest, SessionConfig } from './protocol.ts';
 import { runtimeError } from './runtime-error.ts';
@@ -57,8 +57,8 @@ export class OnnxBackend implements Backend {
     const graph = lower(source);
     const { inputs, stateInputs, outputs } = wire(graph, state, options, label);
     const modules = modulesOf(graph);
-    const mute =
-      outputs.some(({ update }) => update !== undefined) && outputs.every(({ shape }) => shape !== undefined);
+    const updating = outputs.some(({ update }) => update !== undefined);
+    const mute = updating && outputs.every(({ shape }) => shape !== undefined) && canMute(this.info.version);
     const lease = await this.#place(graph);
     try {
       const { model } = await writeOnnx(graph, { stored: (_name, { data }) => lease?.find(data) });

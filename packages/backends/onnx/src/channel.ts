@@ -20,7 +20,10 @@ export class Channel {
   #drained: (() => void) | undefined;
 
   constructor(entry: URL, { resourceLimits }: { readonly resourceLimits?: ResourceLimits | undefined } = {}) {
-    this.#worker = new Worker(entry, { name: 'anneal-onnx', ...(resourceLimits && { resourceLimits }) });
+    // A thread takes over the flags of the process, and refuses this one, which is for `node --input-type=module -e …`.
+    const flags = process.execArgv.filter((flag) => !flag.startsWith('--input-type'));
+    const execArgv = flags.length === process.execArgv.length ? {} : { execArgv: flags };
+    this.#worker = new Worker(entry, { name: 'anneal-onnx', ...execArgv, ...(resourceLimits && { resourceLimits }) });
     this.#worker.unref();
     this.#worker.on('message', (reply: Reply) => this.#settle(reply));
     this.#worker.on('messageerror', (error) => this.#end(error));

@@ -1,10 +1,22 @@
 import type { DType, TypedArray } from '@anneal/graph';
 
-/**
- * Element types that onnxruntime-node 1.30 takes and gives at the edge of a graph, and the arrays that hold them: 16-bit
- * floats as their bits. The worker loads this file, so it imports nothing.
- */
-export const EDGE_ARRAYS = {
+/** Element types that onnxruntime-node 1.30 takes and gives at the edge of a graph. */
+export type EdgeType =
+  | 'float32'
+  | 'float64'
+  | 'float16'
+  | 'int8'
+  | 'int16'
+  | 'int32'
+  | 'int64'
+  | 'uint8'
+  | 'uint16'
+  | 'uint32'
+  | 'uint64'
+  | 'bool';
+
+/** Their arrays: 16-bit floats as their bits. The worker loads this file, so it imports nothing. */
+export const EDGE_ARRAYS: Readonly<Record<EdgeType, new (length: number) => TypedArray>> = {
   float32: Float32Array,
   float64: Float64Array,
   float16: Uint16Array,
@@ -17,15 +29,8 @@ export const EDGE_ARRAYS = {
   uint32: Uint32Array,
   uint64: BigUint64Array,
   bool: Uint8Array,
-} as const satisfies Partial<Record<DType, unknown>>;
-
-export type EdgeType = keyof typeof EDGE_ARRAYS;
+};
 
 export function isEdgeType(dtype: DType): dtype is EdgeType {
   return Object.hasOwn(EDGE_ARRAYS, dtype);
-}
-
-/** The elements as the array of their type, without a copy. */
-export function asArray(dtype: EdgeType, { buffer, byteOffset, length }: TypedArray): TypedArray {
-  return new EDGE_ARRAYS[dtype](buffer as ArrayBuffer, byteOffset, length);
 }

@@ -1,6 +1,6 @@
-import type { TensorData } from '@anneal/graph';
+import type { TensorData, TypedArray } from '@anneal/graph';
 import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
-import { asArray, EDGE_ARRAYS, type EdgeType } from './edge-types.ts';
+import { EDGE_ARRAYS, type EdgeType } from './edge-types.ts';
 import { isMuted, MUTE } from './mute.ts';
 import type { CallName, Calls, CompileRequest, OutputSpec, Request } from './protocol.ts';
 import { sessionOptions } from './session-options.ts';
@@ -133,7 +133,7 @@ async function runMuted(
     }
   }
   const results: Record<string, TensorData> = {};
-  for (const [spec, target] of targets) if (spec.update === undefined) results[spec.name] = toData(spec.dtype, target);
+  for (const [spec, target] of targets) if (spec.update === undefined) results[spec.name] = toData(target);
   const valid = isFinite(results, request.guard);
   for (const [spec, target] of targets) {
     if (spec.update === undefined) continue;
@@ -158,7 +158,7 @@ async function runCopied(
   for (const spec of request.outputs) {
     const value = outputs[spec.name] as Tensor;
     if (spec.update === undefined) {
-      results[spec.name] = toData(spec.dtype, value);
+      results[spec.name] = toData(value);
       continue;
     }
     const old = (state as State).get(spec.update);
@@ -190,13 +190,12 @@ function toTensor({ dtype, shape, data }: TensorData): Tensor {
   return new Tensor(dtype as Tensor.Type, data as Tensor.DataType, shape);
 }
 
-/** Newer Nodes hand out 16-bit floats as `Float16Array`; the bits are what we keep. */
-function toData(dtype: EdgeType, { data, dims }: Tensor): TensorData {
-  return { dtype, shape: [...dims], data: asArray(dtype, data as Float32Array) };
+function toData({ type, dims, data }: Tensor): TensorData {
+  return { dtype: type as EdgeType, shape: [...dims], data: data as TypedArray };
 }
 
 function copyOf(tensor: Tensor): TensorData {
-  const { dtype, shape, data } = toData(tensor.type as EdgeType, tensor);
+  const { dtype, shape, data } = toData(tensor);
   return { dtype, shape, data: data.slice() };
 }
 

@@ -6,6 +6,10 @@ import type { Reply, Request } from './protocol.ts';
 const port = parentPort;
 if (port === null) throw new Error('this file is the entry of a worker thread');
 
+// Where it exists, onnxruntime-common turns 16-bit floats into this array, and the binding of 1.30 takes it for an empty
+// one. Without it they stay what they are for us, a Uint16Array of their bits.
+Reflect.deleteProperty(globalThis, 'Float16Array');
+
 const executor = new Executor();
 // One at a time and in order: programs share state.
 let last: Promise<void> = Promise.resolve();

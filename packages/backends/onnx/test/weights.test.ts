@@ -11,15 +11,17 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   type Backend,
   type ByteSource,
   bytesOf,
+  type CompileOptions,
   type Graph,
   GraphBuilder,
   type LazyTensor,
   memorySource,
+  type Program,
   tensor,
   type TensorData,
   type TensorSource,
@@ -30,16 +32,28 @@ import { onnxBackend } from '../src/index.ts';
 let folder: string;
 let temp: string;
 let backend: Backend;
-beforeEach(async () => {
+const programs: Program[] = [];
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'anneal-weights-test-'));
   temp = join(folder, 'temp');
   mkdirSync(temp);
   backend = await onnxBackend({ threads: 1, tempFolder: temp });
 });
 afterEach(async () => {
+  await Promise.all(programs.splice(0).map((program) => program.dispose()));
+  expect(files()).toEqual([]);
+});
+afterAll(async () => {
   await backend.close();
   rmSync(folder, { recursive: true });
 });
+
+/** Compiles for one test. */
+async function compile(graph: Graph, options?: CompileOptions): Promise<Program> {
+  const program = await backend.compile(graph, options);
+  programs.push(program);
+  return program;
+}
 
 const SIZE = 512;
 /** A square matrix of a megabyte: enough to go into a file. */
@@ -96,16 +110,16 @@ describe('weights', () => {
     const w = zeros('float32', [SIZE, 2]);
     const g = new GraphBuilder();
     g.output('y', g.ops.matmul(g.input('x', 'float32', [1, SIZE]), g.parameter('w', w)));
-    const program = await backend.compile(g.build(), { purpose });
+    const program = await compile(g.build(), { purpose });
     expect(await program.run({ x })).toEqual({ y: zeros('float32', [1, 2]) });
-    expect(readdirSync(temp)).toEqual([]);
+    expect(files()).toEqual([]);
   });
 
   it.each(['training', 'inference'] as const)('of a large model are written once and shared (%s)', async (purpose) => {
     const [a, b] = [matrix(3), matrix(5)];
-    const one = await backend.compile(product({ a }), { purpose });
-    const both = await backend.compile(product({ a, b }), { purpose });
-    const again = await backend.compile(product({ a, b }), { purpose });
+    const one = await compile(product({ a }), { purpose });
+    const both = await compile(product({ a, b }), { purpose });
+    const again = await compile(product({ a, b }), { purpose });
     expect(files().map((file) => statSync(file).size)).toEqual([2 ** 20, 2 ** 20]);
     expect(await one.run({ x })).toEqual({ x·a: expected(a) });
     expect(await both.run({ x })).toEqual({ x·a: expected(a), x·b: expected(b) });
@@ -117,13 +131,13 @@ describe('weights', () => {
     expect(await again.run({ x })).toEqual({ x·a: expected(a), x·b: expected(b) });
     await again.dispose();
     expect(files()).toEqual([]);
-    const later = await backend.compile(product({ a }), { purpose });
+    const later = await compile(product({ a }), { purpose });
     expect(await later.run({ x })).toEqual({ x·a: expected(a) });
   });
 
   it('are written once by programs that compile at the same time', async () => {
     const a = matrix(3);
-    const programs = await Promise.all([backend.compile(product({ a })), backend.compile(product({ a }))]);
+    const programs = await Promise.all([compile(product({ a })), compile(product({ a }))]);
     expect(files()).toHaveLength(1);
     for (const program of programs) expect(await program.run({ x })).toEqual({ x·a: expected(a) });
   });
@@ -132,15 +146,17 @@ describe('weights', () => {
     const g = new GraphBuilder();
     const types = [{ dtype: 'float32' as const, shape: [1] }];
     g.output('y', g.one('Foo', [g.parameter('w', matrix(3))], { domain: 'custom', types }));
-    await expect(backend.compile(g.build())).rejects.toMatchObject({ code: 'ANNEAL_E_BACKEND' });
+    await expect(compile(g.build())).rejects.toMatchObject({ code: 'ANNEAL_E_BACKEND' });
     expect(files()).toEqual([]);
   });
 
   it('are removed with everything else on close', async () => {
-    await backend.compile(product({ a: matrix(3) }));
-    expect(readdirSync(temp)).toHaveLength(1);
-    await backend.close();
-    expect(readdirSync(temp)).toEqual([]);
+    const others = readdirSync(temp);
+    const closing = await onnxBackend({ threads: 1, tempFolder: temp });
+    await closing.compile(product({ a: matrix(3) }));
+    expect(readdirSync(temp)).toHaveLength(others.length + 1);
+    await closing.close();
+    expect(readdirSync(temp)).toEqual(others);
   });
 
   it('cannot be written to a folder that is not there', async () => {
@@ -172,14 +188,14 @@ describe('weights in a file', () => {
   it('are used where they are', async () => {
     const path = checkpoint();
     const source = fileSource(path, true);
-    const program = await backend.compile(product(lazy(source)), { purpose: 'training' });
+    const program = await compile(product(lazy(source)), { purpose: 'training' });
     expect(await program.run({ x })).toEqual(results);
     expect(source.reads).toBe(0);
     expect(files().map((file) => statSync(file).ino)).toEqual([statSync(path).ino]);
     await program.dispose();
     expect(files()).toEqual([]);
     expect(existsSync(path)).toBe(true);
-    expect(await (await backend.compile(product(lazy(source)))).run({ x })).toEqual(results);
+    expect(await (await compile(product(lazy(source)))).run({ x })).toEqual(results);
   });
 
   it('are found behind a symbolic link', async () => {
@@ -187,14 +203,14 @@ describe('weights in a file', () => {
     const path = join(folder, 'link.bin');
     symlinkSync('model.bin', path);
     const source = fileSource(path, true);
-    const program = await backend.compile(product(lazy(source)));
+    const program = await compile(product(lazy(source)));
     expect(await program.run({ x })).toEqual(results);
     expect(source.reads).toBe(0);
   });
 
   it('are copied when they cannot be linked', async () => {
     const source = { ...fileSource(checkpoint(), false), path: join(folder, 'gone.bin') };
-    const program = await backend.compile(product(lazy(source)));
+    const program = await compile(product(lazy(source)));
     expect(await program.run({ x })).toEqual(results);
     expect(files().map((file) => statSync(file).size)).toEqual([2 * 2 ** 20]);
   });
@@ -202,7 +218,7 @@ describe('weights in a file', () => {
   it('are copied when they come from somewhere else, once', async () => {
     const source = fileSource(checkpoint(), false);
     const weights = lazy(source);
-    for (const program of [await backend.compile(product(weights)), await backend.compile(product(weights))]) {
+    for (const program of [await compile(product(weights)), await compile(product(weights))]) {
       expect(await program.run({ x })).toEqual(results);
     }
     expect(source.reads).toBe(2);
@@ -210,7 +226,7 @@ describe('weights in a file', () => {
 
   it('keep the code of an error in the source', async () => {
     const source = memorySource(new Uint8Array(100), 'short.bin');
-    await expect(backend.compile(product(lazy(source)))).rejects.toMatchObject({
+    await expect(compile(product(lazy(source)))).rejects.toMatchObject({
       code: 'ANNEAL_E_FORMAT',
       message: expect.stringContaining('short.bin'),
     });

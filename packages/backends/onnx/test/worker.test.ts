@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Backend, GraphBuilder, tensor, zeros } from '@anneal/graph';
@@ -72,6 +73,17 @@ describe('worker', () => {
     await program.dispose();
     await state.dispose();
   });
+});
+
+it('starts in a program that is given on the command line', () => {
+  const source = new URL('../../../../scripts/source.mjs', import.meta.url).href;
+  const index = new URL('../src/index.ts', import.meta.url).href;
+  const program = `import { onnxBackend } from '${index}';
+    const backend = await onnxBackend({ threads: 1 });
+    process.stdout.write(backend.info.name);
+    await backend.close();`;
+  const args = ['--conditions=@anneal/source', '--import', source, '--input-type=module', '-e', program];
+  expect(spawnSync(process.execPath, args, { encoding: 'utf8' })).toMatchObject({ stdout: 'onnx', stderr: '' });
 });
 
 describe('a worker that dies', () => {
