@@ -50,7 +50,8 @@ export { type LoadOptions, loadConfig } from './config/load.ts';
 export { isResolvedConfig, resolveConfig, type ResolveOptions } from './config/resolve.ts';
 export { type ConfigOrigin, explainConfig } from './config/layers.ts';
 export { configJsonSchema, type DescribedPlugin } from './config/json-schema.ts';
-export { isPluginFactory } from './config/plugins.ts';
+export { importFile, installCommand, resolveModule } from './config/modules.ts';
+export { isPluginFactory, pluginPackages } from './config/plugins.ts';
 export { validateOptions } from './config/options.ts';
 export type {
   BackendFactory,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /**
  * What Node's own type stripping cannot do, and jiti can: enums, imports without an extension, TypeScript below
@@ -26,8 +26,9 @@ async function importWithJiti(file: string): Promise<Namespace> {
   return createJiti(pathToFileURL(file).href, { fsCache: false }).import<Namespace>(file);
 }
 
-/** Imports a file, TypeScript included, on every Node that Anneal supports. */
-export async function importFile(file: string): Promise<Namespace> {
+/** Imports a file, by absolute path or URL, TypeScript included, on every Node that Anneal supports. */
+export async function importFile(place: string | URL): Promise<Namespace> {
+  const file = typeof place === 'string' && !place.startsWith('file:') ? place : fileURLToPath(place);
   const native = (): Promise<Namespace> => import(/* @vite-ignore */ pathToFileURL(file).href) as Promise<Namespace>;
   if (!/\.[mc]?ts$/.test(file)) return native();
   // Node 22.18 and later; older types do not know it.

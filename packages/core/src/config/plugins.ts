@@ -104,7 +104,7 @@ export async function loadPlugin(name: string, options: unknown, folder: string,
       { ...origin, fix: near === undefined ? fix : `use \`${near}\`, or ${fix}` },
     );
   }
-  const module = await importFile(fileURLToPath(found.url)).catch((cause: unknown) => {
+  const module = await importFile(found.url).catch((cause: unknown) => {
     throw new AnnealError('ANNEAL_E_PLUGIN', `the module of \`${bare}\` threw while it was loaded`, {
       ...origin,
       cause,

@@ -1,0 +1,51 @@
+import type { LoadOptions, Pipeline, ResolvedConfig, RunEvent } from '@anneal/core';
+
+import type { CommandName, Options } from './args.ts';
+import type { Io } from './io.ts';
+import type { Style } from './ui/style.ts';
+
+/** What the commands need of core; tests put something else in its place. */
+export interface Services {
+  loadConfig(options: LoadOptions): Promise<ResolvedConfig>;
+  createPipeline(
+    config: ResolvedConfig,
+    options: { readonly onEvent?: ((event: RunEvent) => void) | undefined },
+  ): Promise<Pipeline>;
+}
+
+/** What a command gets. */
+export interface Context {
+  readonly command: CommandName;
+  readonly args: readonly string[];
+  readonly options: Options;
+  readonly io: Io;
+  /** For stdout. */
+  readonly style: Style;
+  /** For stderr. */
+  readonly errorStyle: Style;
+  readonly services: Services;
+  /** A result for people on stdout; nothing with `--json`. */
+  print(text: string): void;
+  /** A result for programs on stdout. */
+  json(value: unknown): void;
+}
+
+/** Runs a command; returns the exit code. */
+export type Command = (context: Context) => Promise<number>;
+
+/** Columns that results may take. */
+export const widthFor = ({ io }: Context): number => Math.max(40, Math.min(io.stdout.columns ?? 80, 120));
+
+/** The config of the command line: file, mode, overrides. */
+export function loadConfigFor({ command, io, options, services }: Context): Promise<ResolvedConfig> {
+  const set = [...options.texts('set')];
+  for (const name of ['backend', 'device'] as const) {
+    const value = options.text(name);
+    if (value !== undefined) set.push(`${name}=${JSON.stringify(value)}`);
+  }
+  for (const name of ['threads', 'seed'] as const) {
+    const value = options.text(name);
+    if (value !== undefined) set.push(`${name}=${value}`);
+  }
+  return services.loadConfig({ cwd: io.cwd, file: options.text('config'), mode: options.text('mode'), command, set });
+}
