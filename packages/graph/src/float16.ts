@@ -36,6 +36,11 @@ export function isSmallFloat(dtype: DType): dtype is SmallFloat {
   return Object.hasOwn(FORMATS, dtype);
 }
 
+/** The largest finite number of a small format. */
+export function largestFloat(dtype: SmallFloat): number {
+  return FORMATS[dtype].max;
+}
+
 /** Half to even, as IEEE 754 and ONNX `Round` do. */
 export function roundHalfEven(x: number): number {
   if (!Number.isFinite(x)) return x;

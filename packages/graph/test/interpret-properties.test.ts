@@ -283,4 +283,17 @@ describe('indexing', () => {
       expect(numbersOf(sorted)).toEqual(numbersOf(x).sort((a, b) => b - a));
     });
   });
+
+  it('TopK takes NaN for the largest, as NumPy sorts', () => {
+    const x = tensor('float64', [5], [1, Number.NaN, 3, -Infinity, Infinity]);
+    const best = (largest: number): number[] =>
+      numbersOf(
+        compute((g) => {
+          const attributes = { largest: int(largest) };
+          return g.node('TopK', [g.constant(x), g.ints([3])], { outputs: 2, attributes })[0] as Value;
+        }),
+      );
+    expect(best(1)).toEqual([Number.NaN, Infinity, 3]);
+    expect(best(0)).toEqual([-Infinity, 1, 3]);
+  });
 });

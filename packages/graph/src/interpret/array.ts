@@ -1,6 +1,6 @@
 import { DTYPES, type DType } from '../dtype.ts';
 import { GraphError } from '../error.ts';
-import { decodeFloat, encodeFloat, isSmallFloat, roundFloat } from '../float16.ts';
+import { decodeFloat, encodeFloat, isSmallFloat, largestFloat, roundFloat } from '../float16.ts';
 import { sizeOf, type TensorData, zeros } from '../tensor.ts';
 
 /** A tensor as the interpreter computes with it: every element as a double. Integers are exact below 2^53. */
@@ -14,11 +14,20 @@ export interface NdArray {
 const INT64_MAX = 2n ** 63n - 1n;
 const UINT64_MAX = 2n ** 64n - 1n;
 
+const MAX_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
+
 /** Smallest and largest number of an integer type. */
 export function integerRange(dtype: DType): readonly [low: number, high: number] {
   const { bits, kind } = DTYPES[dtype];
   if (kind === 'bool') return [0, 1];
   return kind === 'int' ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
+}
+
+/** Smallest and largest finite number of a type. */
+export function finiteRange(dtype: DType): readonly [low: number, high: number] {
+  if (DTYPES[dtype].kind !== 'float') return integerRange(dtype);
+  const high = isSmallFloat(dtype) ? largestFloat(dtype) : dtype === 'float32' ? MAX_FLOAT32 : Number.MAX_VALUE;
+  return [-high, high];
 }
 
 /** A 64-bit integer from a double; what is out of range meets the nearest end, so `INT64_MAX` survives a round trip. */

@@ -65,6 +65,7 @@ export const activations: CaseTable<
   Clip: [
     of('both bounds', [random([6], -3, 3), constant([-1], [], 'float32'), constant([1.5], [], 'float32')]),
     of('lower bound', [random([6], -3, 3), constant([-1], [], 'float32')]),
+    of('infinity without a bound', [given([Infinity, -Infinity]), constant([-1], [], 'float32')]),
     of('upper bound', [random([6], -3, 3), undefined, constant([1.5], [], 'float32')]),
     of('crossed bounds', [random([4], -3, 3), constant([1], [], 'float32'), constant([-1], [], 'float32')]),
     of('infinities and NaN', [

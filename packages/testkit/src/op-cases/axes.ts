@@ -97,6 +97,9 @@ export const axes: CaseTable<
       attributes: attributes({ exclusive: 1, reverse: 1 }),
     }),
     of('int64', [random([4], -9, 9, 'int64'), constant([0], [])]),
+    of('exclusive of infinity', [given([1, Infinity, 2]), constant([0], [])], {
+      attributes: attributes({ exclusive: 1 }),
+    }),
   ],
   Trilu: [...trilu(0), ...trilu(1), of('default', [random([3, 3])]), of('int64', [random([2, 3], -9, 9, 'int64')])],
   EyeLike: [

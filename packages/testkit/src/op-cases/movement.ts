@@ -212,6 +212,7 @@ export const indexing: CaseTable<
       attributes: attributes({ largest: 0 }),
       outputs: 2,
     }),
+    of('infinities', [given([1, Infinity, -Infinity, 2]), constant([4])], { outputs: 2 }),
     of('int64', [random([6], -9, 9, 'int64'), constant([3])], { outputs: 2 }),
     of('none', [random([2, 3]), constant([0])], { outputs: 2 }),
   ],

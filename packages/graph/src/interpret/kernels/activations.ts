@@ -1,4 +1,5 @@
 import { attr, type Node } from '../../ir.ts';
+import { finiteRange } from '../array.ts';
 import { arg, type Call, type Kernel, map, type Result, scalarArg, zip } from '../kernel.ts';
 import { erf, gelu, geluTanh, sigmoid, softplus } from './special.ts';
 
@@ -25,11 +26,16 @@ function biased(f: Scalar): Kernel {
   };
 }
 
-/** Bounds are inputs since opset 11, attributes before; the upper one wins where they cross. */
+/**
+ * Bounds are inputs since opset 11, attributes before, and by default the ends of the type's finite range. The upper one
+ * wins where they cross.
+ */
 const clip: Kernel = (call) => {
-  const low = scalarArg(call, 1, float(call.node, 'min', -Infinity));
-  const high = scalarArg(call, 2, float(call.node, 'max', Infinity));
-  return map(arg(call, 0), (x) => Math.min(Math.max(x, low), high));
+  const x = arg(call, 0);
+  const [least, most] = finiteRange(x.dtype);
+  const low = scalarArg(call, 1, float(call.node, 'min', least));
+  const high = scalarArg(call, 2, float(call.node, 'max', most));
+  return map(x, (value) => Math.min(Math.max(value, low), high));
 };
 
 /** Defaults of SELU (Klambauer et al., 2017), rounded to float32 as ONNX gives them. */

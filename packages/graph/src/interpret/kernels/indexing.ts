@@ -148,6 +148,13 @@ const nonZero: Kernel = (call): Result => {
   return { shape: [x.shape.length, found.length], data: Float64Array.from(rows) };
 };
 
+/** Ascending order, NaN at the end as NumPy sorts. */
+function compare(a: number, b: number): number {
+  if (a === b) return 0;
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  return a < b ? -1 : 1;
+}
+
 /** Of equal elements the one with the lower index comes first. */
 const topK: Kernel = (call): Result[] => {
   const x = arg(call, 0);
@@ -162,7 +169,7 @@ const topK: Kernel = (call): Result[] => {
   const into = lanes(shape, axis);
   lanes(x.shape, axis).forEach(({ start, stride, length }, lane) => {
     const at = (i: number): number => x.data[start + i * stride] as number;
-    const order = Array.from({ length }, (_, i) => i).sort((a, b) => sign * (at(a) - at(b)) || a - b);
+    const order = Array.from({ length }, (_, i) => i).sort((a, b) => sign * compare(at(a), at(b)) || a - b);
     const target = into[lane];
     for (let i = 0; target && i < k; i++) {
       values[target.start + i * target.stride] = at(order[i] as number);

@@ -67,8 +67,9 @@ const cumSum: Kernel = (call) => {
     const ordered = reverse ? values.toReversed() : values;
     let sum = 0;
     const sums = ordered.map((v) => {
+      const before = sum;
       sum += v;
-      return exclusive ? sum - v : sum;
+      return exclusive ? before : sum;
     });
     return reverse ? sums.toReversed() : sums;
   });
