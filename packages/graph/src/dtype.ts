@@ -85,10 +85,13 @@ export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   int2: { onnx: 26, bits: 2, kind: 'int', array: Uint8Array },
 };
 
+const byOnnx: ReadonlyMap<number, DType> = new Map(
+  Object.entries(DTYPES).map(([name, { onnx }]): [number, DType] => [onnx, name as DType]),
+);
+
 /** The dtype of an ONNX `TensorProto.DataType` number, or `undefined`. */
 export function dtypeFromOnnx(code: number): DType | undefined {
-  for (const [name, info] of Object.entries(DTYPES)) if (info.onnx === code) return name as DType;
-  return undefined;
+  return byOnnx.get(code);
 }
 
 export function isFloat(dtype: DType): boolean {

@@ -42,7 +42,7 @@ export { type GradientOptions, gradients } from './autodiff/gradients.ts';
 export { type DifferentiableOp, VJP } from './autodiff/rules/index.ts';
 export { STOP, type StopOp } from './autodiff/stop.ts';
 export type { Pullback, Stop, VjpContext, VjpRule } from './autodiff/types.ts';
-export { type LinearLayer, linearLayers } from './linear-layers.ts';
+export { embeddingLayers, type LinearLayer, linearLayers } from './linear-layers.ts';
 export { GraphBuilder, type NodeOptions, type ParameterOptions } from './builder.ts';
 export type { Operand, Ops, ReduceOptions } from './ops/types.ts';
 export {
@@ -82,3 +82,5 @@ export { readOnnx, type ReadOnnxOptions } from './formats/onnx/read.ts';
 export { type OnnxModel, writeOnnx, type WriteOnnxOptions } from './formats/onnx/write.ts';
 export { readSafetensors, type Safetensors } from './formats/safetensors/read.ts';
 export { writeSafetensors, type WriteSafetensorsOptions } from './formats/safetensors/write.ts';
+export { type Gguf, type GgufTensor, readGguf } from './formats/gguf/read.ts';
+export type { GgufValue } from './formats/gguf/cursor.ts';
