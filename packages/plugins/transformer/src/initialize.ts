@@ -8,7 +8,7 @@ import type { WeightSource } from './layers/context.ts';
  * Weights to train from: normal with standard deviation `initializerRange`, biases 0, normalisations 1 and 0, the vector
  * of the padding token 0. Every tensor has a stream of its own, so that one more layer leaves the others as they are.
  *
- * @param wordEmbeddings Name of the table that has a vector for the padding token.
+ * @param wordEmbeddings Module path of the table that has a vector for the padding token.
  */
 export function initialWeights(
   { initializerRange, padTokenId, hiddenSize }: TransformerShape,
@@ -19,7 +19,7 @@ export function initialWeights(
     const size = sizeOf(shape);
     if (init !== 'normal') return tensor('float32', shape, new Float32Array(size).fill(init === 'ones' ? 1 : 0));
     const data = random(seed, 'init', name).normal(size, { std: initializerRange });
-    if (name === wordEmbeddings) data.fill(0, padTokenId * hiddenSize, (padTokenId + 1) * hiddenSize);
+    if (name === `${wordEmbeddings}.weight`) data.fill(0, padTokenId * hiddenSize, (padTokenId + 1) * hiddenSize);
     return tensor('float32', shape, data);
   };
 }

@@ -100,9 +100,10 @@ function announce(api: PluginApi, model: Model): Model {
   for (const { data } of model.graph.parameters.values()) parameters += data.shape.reduce((a, b) => a * b, 1);
   const { numHiddenLayers, hiddenSize, numAttentionHeads, vocabSize } = architecture.configKeys;
   const fact = (key: string | undefined): string => JSON.stringify(model.config[key ?? '']);
+  const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
   api.logger.info(
     `${architecture.modelType}: ${fact(numHiddenLayers)} layers of ${fact(hiddenSize)} with ` +
-      `${fact(numAttentionHeads)} heads, vocabulary ${fact(vocabSize)}, ${(parameters / 1e6).toFixed(1)} M parameters`,
+      `${fact(numAttentionHeads)} heads, vocabulary ${fact(vocabSize)}, ${compact.format(parameters)} parameters`,
   );
   return model;
 }

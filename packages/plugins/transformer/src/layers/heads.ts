@@ -32,5 +32,6 @@ export function classify(
   const vector = ctx.g.scope(pooler.path, () => POOL[options.pooling](ctx, hidden, attentionMask));
   const dense = linear(ctx, pooler.path, vector, ctx.shape.hiddenSize);
   const pooled = ctx.g.scope(pooler.path, () => activation(ops, pooler.activation, dense));
-  return linear(ctx, classifier, ops.dropout(pooled, { rate: ctx.shape.classifierDropout }), options.labels);
+  const dropped = ctx.g.scope(classifier, () => ops.dropout(pooled, { rate: ctx.shape.classifierDropout }));
+  return linear(ctx, classifier, dropped, options.labels);
 }
