@@ -1,6 +1,7 @@
 export type { JsonObject, JsonValue } from './json.ts';
 export { CODES, type CoreErrorCode } from './errors/codes.ts';
 export { type CodeReference, ERROR_REFERENCE } from './errors/reference.ts';
+export { pathText } from './errors/show.ts';
 export { formatError, type FormatOptions } from './errors/format.ts';
 export { suggest } from './errors/suggest.ts';
 export { AnnealError, type ErrorCode, type ErrorDetails, isAnnealError } from './errors/error.ts';

@@ -1,4 +1,4 @@
-import type { Graph, Node, Value } from './ir.ts';
+import { attr, type Graph, type Node, type Value } from './ir.ts';
 
 /** A product with a weight matrix: what adapters, quantization and pruning work on. */
 export interface LinearLayer {
@@ -20,6 +20,21 @@ export function linearLayers(graph: Graph): ReadonlyMap<Node, LinearLayer> {
     const weight = value && names.get(value);
     if (value === undefined || weight === undefined || value.rank !== 2) continue;
     const [inDim, outDim] = value.dims as [number, number];
+    layers.set(node, { path: weight.replace(/\.weight$/, ''), weight, inDim, outDim });
+  }
+  return layers;
+}
+
+/** The look-ups of rows in a table of two dimensions, by node: `inDim` is the number of rows, `outDim` their width. */
+export function embeddingLayers(graph: Graph): ReadonlyMap<Node, LinearLayer> {
+  const names = new Map<Value, string>([...graph.parameters].map(([name, { value }]) => [value, name]));
+  const layers = new Map<Node, LinearLayer>();
+  for (const node of graph.nodes) {
+    const [table] = node.inputs;
+    const weight = table && names.get(table);
+    if (node.op !== 'Gather' || table === undefined || weight === undefined || table.rank !== 2) continue;
+    if (attr.int(node, 'axis', 0) !== 0) continue;
+    const [inDim, outDim] = table.dims as [number, number];
     layers.set(node, { path: weight.replace(/\.weight$/, ''), weight, inDim, outDim });
   }
   return layers;

@@ -7,10 +7,16 @@ import type { Model } from '../model.ts';
 import type { Task } from '../task.ts';
 import type { Optimizer, RandomSpec, Schedule, StepContext } from './types.ts';
 
-/** A tensor that the host draws for every step. */
+/** A tensor that the host draws for every step: float32, or bool for a mask. */
 export interface RandomInput {
   readonly shape: readonly number[];
-  readonly distribution: RandomSpec;
+  readonly distribution: RandomSpec | KeepMask;
+}
+
+/** `true` with probability `1 - dropped / 256`. A byte of randomness decides, so that large masks are cheap. */
+export interface KeepMask {
+  readonly kind: 'keep-mask';
+  readonly dropped: number;
 }
 
 /** A traced program of a training step, and what the host must feed it. */
@@ -91,11 +97,11 @@ function traceGradients(
   for (const name of trainable) {
     parameters.set(name, g.input(stateName.parameter(name), 'float32', shapeOf(model, name)));
   }
-  const draw = (name: string, shape: readonly number[], distribution: RandomSpec): Value => {
+  const draw = (name: string, shape: readonly number[], distribution: RandomInput['distribution']): Value => {
     let unique = name;
     for (let i = 1; randoms.has(unique); i++) unique = `${name}#${i}`;
     randoms.set(unique, { shape, distribution });
-    return g.input(unique, 'float32', shape);
+    return g.input(unique, distribution.kind === 'keep-mask' ? 'bool' : 'float32', shape);
   };
   const step: StepContext = {
     ops,
@@ -118,8 +124,10 @@ function traceGradients(
   const dropout: NodeRewriter = (node, [x]) => {
     if (node.op !== 'Dropout' || x === undefined) return undefined;
     const rate = node.inputs[1] && Number(model.graph.constants.get(node.inputs[1])?.data[0] ?? 0);
-    if (!rate) return [x];
-    return [ops.mul(x, draw(`dropout:${node.scope}`, x.dims, { kind: 'dropout', rate }))];
+    const dropped = Math.round(256 * (rate ?? 0));
+    if (dropped === 0) return [x];
+    const mask = draw(`dropout:${node.scope}`, x.dims, { kind: 'keep-mask', dropped });
+    return [ops.where(mask, ops.mul(x, 256 / (256 - dropped)), 0)];
   };
   const modelInputs = Object.fromEntries([...model.graph.inputs.keys()].map((name) => [name, features[name] as Value]));
   const outputs = inline(g, model.graph, {

@@ -1,21 +1,24 @@
 import { random } from '@anneal/core';
 import {
   type Graph,
-  type LinearLayer,
+  type GraphBuilder,
   loadTensor,
   type NodeRewriter,
   rewrite,
   tensor,
   type TensorData,
+  type Value,
   withParameters,
 } from '@anneal/graph';
 
+import { ADAPTER_WEIGHT, type AdapterKind, KINDS } from './kinds.ts';
 import type { ResolvedOptions } from './options.ts';
-import { byPattern, endsWithAny, targetLayers } from './targets.ts';
+import { byPattern, endsWithAny, type TargetLayer, targetLayers } from './targets.ts';
 
-/** One adapter: `y = x W + scale · (x A) B` with A `[in, r]`, B `[r, out]`. */
+/** One adapter: `y = x W + scale · (x A) B` with A `[in, r]`, B `[r, out]`; rows of tables for embeddings. */
 export interface Adapter {
   readonly path: string;
+  readonly kind: AdapterKind;
   readonly r: number;
   readonly alpha: number;
   readonly scale: number;
@@ -26,11 +29,13 @@ const METADATA = 'anneal.lora';
 /** Last part of the scope of an adapter's nodes. */
 const SCOPE = 'lora';
 
-/** Names of an adapter's weights; the prefix is PEFT's. */
-export const adapterWeights = (path: string): { readonly a: string; readonly b: string } => ({
-  a: `${path}.lora_A.weight`,
-  b: `${path}.lora_B.weight`,
-});
+/** Names of an adapter's weights, as PEFT has them. */
+export function adapterWeights({ path, kind }: Pick<Adapter, 'path' | 'kind'>): {
+  readonly a: string;
+  readonly b: string;
+} {
+  return { a: `${path}.${KINDS[kind].a}`, b: `${path}.${KINDS[kind].b}` };
+}
 
 /** The adapters of a graph. */
 export function adaptersOf(graph: Graph): readonly Adapter[] {
@@ -39,41 +44,37 @@ export function adaptersOf(graph: Graph): readonly Adapter[] {
 }
 
 /** The adapter that the options give to a layer. */
-export function adapterFor({ path }: LinearLayer, options: ResolvedOptions): Adapter {
+export function adapterFor({ path, kind }: TargetLayer, options: ResolvedOptions): Adapter {
   const r = byPattern(path, options.rankPattern, options.r);
   const alpha = byPattern(path, options.alphaPattern, options.loraAlpha);
-  return { path, r, alpha, scale: alpha / (options.useRslora ? Math.sqrt(r) : r) };
+  return { path, kind, r, alpha, scale: alpha / (options.useRslora ? Math.sqrt(r) : r) };
 }
 
 /** Adds adapters to the target layers, freezes everything else, and leaves `modulesToSave` trainable. */
 export function addAdapters(graph: Graph, options: ResolvedOptions, seed: number): Graph {
   const layers = targetLayers(graph, options);
   const adapters = new Map([...layers].map(([node, layer]) => [node, { layer, adapter: adapterFor(layer, options) }]));
-  const add: NodeRewriter = (node, [x, w], g) => {
+  const add: NodeRewriter = (node, inputs, g) => {
     const found = adapters.get(node);
-    if (found === undefined || x === undefined || w === undefined) return undefined;
+    if (found === undefined) return undefined;
     const { layer, adapter } = found;
-    const { ops } = g;
-    const names = adapterWeights(layer.path);
-    const a = g.parameter(names.a, initialA(layer, adapter, options, seed), { trainable: true, transposed: true });
-    const b = g.parameter(
-      names.b,
-      tensor('float32', [adapter.r, layer.outDim], new Float32Array(adapter.r * layer.outDim)),
-      {
-        trainable: true,
-        transposed: true,
-      },
-    );
-    const y = g.one('MatMul', [x, w], { scope: node.scope, names: [node.outputs[0]?.name] });
+    const rules = KINDS[layer.kind];
+    const x = inputs[1 - rules.weightInput] as Value;
+    const [a, b] = adapterParameters(g, layer, adapter, options, seed);
+    const y = g.one(node.op, inputs, {
+      attributes: node.attributes,
+      scope: node.scope,
+      names: [node.outputs[0]?.name],
+    });
     return g.scope(`${layer.path}.${SCOPE}`, () => {
-      const dropped = ops.dropout(x, { rate: options.loraDropout });
-      const update = ops.mul(ops.matmul(ops.matmul(dropped, a), b), adapter.scale);
-      return [ops.add(y, update)];
+      const { ops } = g;
+      const dropped = layer.kind === 'linear' ? ops.dropout(x, { rate: options.loraDropout }) : x;
+      return [ops.add(y, ops.mul(ops.matmul(rules.apply(g, dropped, a), b), adapter.scale))];
     });
   };
   const adapted = rewrite(graph, { node: add });
   const frozen = withParameters(adapted, (name, { trainable }) => ({
-    trainable: /\.lora_[AB]\.weight$/.test(name)
+    trainable: ADAPTER_WEIGHT.test(name)
       ? trainable
       : endsWithAny(name.replace(/\.(weight|bias)$/, ''), options.modulesToSave),
   }));
@@ -81,15 +82,25 @@ export function addAdapters(graph: Graph, options: ResolvedOptions, seed: number
   return { ...frozen, metadata: { ...graph.metadata, [METADATA]: JSON.stringify(list) } };
 }
 
-/** PEFT's initial A: Kaiming uniform with a = √5, which is uniform in ±1/√in; or gaussian with std 1/r. */
-function initialA({ inDim, path }: LinearLayer, { r }: Adapter, options: ResolvedOptions, seed: number): TensorData {
-  const stream = random(seed, 'lora', path);
-  const bound = 1 / Math.sqrt(inDim);
-  const data =
-    options.initLoraWeights === 'gaussian'
-      ? stream.normal(inDim * r, { std: 1 / r })
-      : stream.uniform(inDim * r, { min: -bound, max: bound });
-  return tensor('float32', [inDim, r], data);
+/** A and B in the graph; a weight that several nodes use has one adapter. */
+function adapterParameters(
+  g: GraphBuilder,
+  { path, kind, inDim, outDim }: TargetLayer,
+  adapter: Adapter,
+  options: ResolvedOptions,
+  seed: number,
+): readonly [Value, Value] {
+  const { a, b } = adapterWeights(adapter);
+  const known = [g.findParameter(a)?.value, g.findParameter(b)?.value] as const;
+  if (known[0] !== undefined && known[1] !== undefined) return [known[0], known[1]];
+  const { r } = adapter;
+  const gaussian = options.initLoraWeights === 'gaussian';
+  const start = KINDS[kind].initial(random(seed, 'lora', path), inDim, r, outDim, gaussian);
+  const flags = { trainable: true, transposed: true };
+  return [
+    g.parameter(a, tensor('float32', [inDim, r], start.a), flags),
+    g.parameter(b, tensor('float32', [r, outDim], start.b), flags),
+  ];
 }
 
 /** The graph with `W + scale · A B` in place of every adapted weight and no adapters. */
@@ -97,8 +108,9 @@ export async function foldAdapters(graph: Graph): Promise<Graph> {
   const adapters = adaptersOf(graph);
   if (adapters.length === 0) return graph;
   const folded = new Map<string, TensorData>();
-  for (const { path, scale } of adapters) {
-    const { a, b } = adapterWeights(path);
+  for (const adapter of adapters) {
+    const { path, scale } = adapter;
+    const { a, b } = adapterWeights(adapter);
     const [weight, left, right] = await Promise.all([`${path}.weight`, a, b].map((name) => parameterData(graph, name)));
     folded.set(`${path}.weight`, addProduct(weight as TensorData, left as TensorData, right as TensorData, scale));
   }

@@ -45,8 +45,8 @@ export function adapterConfig(graph: Graph, options: ResolvedOptions, taskKind: 
 /** `adapter_model.safetensors`: A `[r, in]`, B `[out, r]`, and the modules that were trained in full. */
 export async function adapterTensors(graph: Graph, options: ResolvedOptions): Promise<Uint8Array> {
   const tensors = new Map<string, TensorData>();
-  for (const { path } of adaptersOf(graph)) {
-    for (const name of Object.values(adapterWeights(path)))
+  for (const adapter of adaptersOf(graph)) {
+    for (const name of Object.values(adapterWeights(adapter)))
       tensors.set(PREFIX + name, await checkpointTensor(graph, name));
   }
   for (const name of graph.parameters.keys()) {

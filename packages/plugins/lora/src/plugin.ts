@@ -1,10 +1,9 @@
 import { definePlugin, type PluginFactory, STAGE } from '@anneal/core';
-import { linearLayers } from '@anneal/graph';
 
 import { adapterFor, adaptersOf, addAdapters, foldAdapters } from './adapters.ts';
 import { type LoraOptions, options, type ResolvedOptions } from './options.ts';
 import { adapterConfig, adapterTensors } from './peft.ts';
-import { targetLayers } from './targets.ts';
+import { adaptableLayers, targetLayers } from './targets.ts';
 
 /**
  * Low-rank adaptation (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021): the base is frozen, each
@@ -19,7 +18,7 @@ export const lora: PluginFactory<LoraOptions> = definePlugin<LoraOptions, Resolv
     api.hooks.model.transformModel.tap((model, { seed }) => {
       const layers = [...targetLayers(model.graph, settings).values()];
       if (layers.length === 0) {
-        const paths = [...linearLayers(model.graph).values()].map(({ path }) => path);
+        const paths = [...adaptableLayers(model.graph).values()].map(({ path }) => path);
         const ends = [...new Set(paths.map((path) => path.split('.').at(-1)))];
         throw api.error(
           'ANNEAL_E_NO_TARGET',

@@ -1,5 +1,6 @@
-import { type Graph, type LinearLayer, linearLayers, type Node } from '@anneal/graph';
+import type { Graph, LinearLayer, Node } from '@anneal/graph';
 
+import { type AdapterKind, KINDS } from './kinds.ts';
 import type { ResolvedOptions } from './options.ts';
 
 /** Whether a module path ends with one of the names, at a dot: PEFT's rule for lists. */
@@ -12,22 +13,37 @@ export function byPattern(path: string, patterns: Readonly<Record<string, number
   return Object.entries(patterns).find(([name]) => endsWithAny(path, [name]))?.[1] ?? fallback;
 }
 
-/** The linear layers that get adapters, by node. */
-export function targetLayers(
-  graph: Graph,
-  { targetModules, excludeModules, modulesToSave }: ResolvedOptions,
-): ReadonlyMap<Node, LinearLayer> {
-  const matches = matcher(targetModules);
+/** A layer that gets an adapter. */
+export interface TargetLayer extends LinearLayer {
+  readonly kind: AdapterKind;
+}
+
+/** Layers that can have adapters, by node. */
+export function adaptableLayers(graph: Graph): ReadonlyMap<Node, TargetLayer> {
   return new Map(
-    [...linearLayers(graph)].filter(
-      ([, { path }]) => matches(path) && !endsWithAny(path, excludeModules) && !endsWithAny(path, modulesToSave),
+    (Object.keys(KINDS) as AdapterKind[]).flatMap((kind) =>
+      [...KINDS[kind].layers(graph)].map(([node, layer]): [Node, TargetLayer] => [node, { ...layer, kind }]),
     ),
   );
 }
 
-function matcher(targets: string | readonly string[]): (path: string) => boolean {
-  if (typeof targets !== 'string') return (path) => endsWithAny(path, targets);
-  if (targets === 'all-linear') return () => true;
+/** The layers that the options give an adapter, by node. */
+export function targetLayers(
+  graph: Graph,
+  { targetModules, excludeModules, modulesToSave }: ResolvedOptions,
+): ReadonlyMap<Node, TargetLayer> {
+  const matches = matcher(targetModules);
+  return new Map(
+    [...adaptableLayers(graph)].filter(
+      ([, layer]) =>
+        matches(layer) && !endsWithAny(layer.path, excludeModules) && !endsWithAny(layer.path, modulesToSave),
+    ),
+  );
+}
+
+function matcher(targets: string | readonly string[]): (layer: TargetLayer) => boolean {
+  if (typeof targets !== 'string') return ({ path }) => endsWithAny(path, targets);
+  if (targets === 'all-linear') return ({ kind }) => kind === 'linear';
   const pattern = new RegExp(`^(?:${targets})$`);
-  return (path) => pattern.test(path);
+  return ({ path }) => pattern.test(path);
 }
