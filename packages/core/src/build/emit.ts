@@ -1,8 +1,6 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 
-import { writeOnnx } from '@anneal/graph';
-
 import type { ResolvedConfig } from '../config/types.ts';
 import { AnnealError } from '../errors/error.ts';
 import type { EmitContext, ModelContext } from '../hooks/types.ts';
@@ -11,6 +9,7 @@ import { writeFolder } from '../node/files.ts';
 import { renderCard } from '../report/card.ts';
 import { renderHtml } from '../report/html.ts';
 import type { Report } from '../report/types.ts';
+import { modelFile } from './model-file.ts';
 import type { StageSetup } from './setup.ts';
 
 /** Marks a folder as ours to replace, and says which build it holds. */
@@ -88,9 +87,9 @@ export async function emitPhase(request: EmitRequest): Promise<void> {
     const model = compressed ?? reference;
     const ctx: EmitContext = { ...base, model, reference, trained, report, outDir: config.outDir, write };
     await write('config.json', json(reference.config));
-    await write('onnx/model.onnx', (await writeOnnx(reference.graph)).model);
+    await write('onnx/model.onnx', await modelFile(reference));
     if (compressed !== undefined) {
-      await write(`onnx/model_${compressed.variant ?? 'compressed'}.onnx`, (await writeOnnx(compressed.graph)).model);
+      await write(`onnx/model_${compressed.variant ?? 'compressed'}.onnx`, await modelFile(compressed));
     }
     await setup.registry.hooks.emit.emit.promise(ctx);
     await write('report.json', json(report));

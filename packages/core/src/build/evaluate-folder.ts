@@ -1,16 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
-import { loadOnnx } from '@anneal/graph/node';
-
 import type { ResolvedConfig } from '../config/types.ts';
 import { AnnealError } from '../errors/error.ts';
-import type { JsonObject } from '../json.ts';
-import type { Model } from '../model.ts';
 import type { EvaluateOptions, EvaluateResult, Prediction } from '../pipeline-types.ts';
 import { Build } from './build.ts';
 import type { RunScope } from './context.ts';
 import type { PhaseKeys } from './keys.ts';
+import { loadEmitted } from './model-file.ts';
 import { resolveTask } from './phases.ts';
 import { openPredictor } from './predict.ts';
 import type { StageSetup } from './setup.ts';
@@ -29,7 +23,7 @@ export async function evaluateFolder(
 ): Promise<EvaluateResult> {
   const { dataset } = await new Build(config, scope, false).data(setup, keys);
   const task = await resolveTask(setup, scope, dataset);
-  const model = await loadFolder(dir, variant);
+  const model = await loadEmitted(dir, variant);
   const { hooks } = setup.registry;
   const wanted = rows ?? dataset.splits['test'];
   if (wanted === undefined) throw new AnnealError('ANNEAL_E_DATA', 'the dataset has no split "test" to evaluate on');
@@ -54,25 +48,5 @@ export async function evaluateFolder(
     return { metrics: evaluator.result({ intervals: true }), predictions };
   } finally {
     await predictor.program.dispose();
-  }
-}
-
-async function loadFolder(dir: string, variant: string): Promise<Model> {
-  const path = join(dir, 'onnx', `${variant}.onnx`);
-  try {
-    const config = JSON.parse(await readFile(join(dir, 'config.json'), 'utf8')) as JsonObject;
-    const graph = await loadOnnx(path);
-    const pad = config['pad_token_id'];
-    return { graph, config, padding: { input_ids: typeof pad === 'number' ? pad : 0 } };
-  } catch (error) {
-    throw new AnnealError(
-      'ANNEAL_E_MODEL',
-      `cannot load "${path}": ${error instanceof Error ? error.message : String(error)}`,
-      {
-        file: path,
-        fix: 'build first, or give the folder of a build: `anneal eval <folder>`',
-        cause: error,
-      },
-    );
   }
 }
