@@ -1,7 +1,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, relative } from 'node:path';
 
 import { AnnealError, type JsonObject } from '@anneal/core';
+
+/** A path as people write it: relative when that is shorter. */
+export function shortPath(cwd: string, path: string): string {
+  const way = relative(cwd, path) || '.';
+  return way.length < path.length ? way : path;
+}
 
 /**
  * Writes a text file, with its folder.

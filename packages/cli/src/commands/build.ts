@@ -1,10 +1,9 @@
-import { relative } from 'node:path';
-
 import type { RunResult } from '@anneal/core';
 
 import { type Context, type Command, loadConfigFor, widthFor } from '../context.ts';
 import { type Io, isLive, type StopSignal } from '../io.ts';
 import { EXIT } from '../exit.ts';
+import { shortPath } from '../files.ts';
 import { jsonReporter } from '../progress/json.ts';
 import { liveReporter } from '../progress/live.ts';
 import { plainReporter } from '../progress/plain.ts';
@@ -61,7 +60,7 @@ export const build: Command = async (context) => {
       if (options.flag('json')) context.json(summary(result));
       else if (!options.flag('quiet') || !result.accepted) {
         const seconds = (performance.now() - started) / 1000;
-        const shown = { ...result, outDir: result.outDir && (relative(io.cwd, result.outDir) || '.') };
+        const shown = { ...result, outDir: result.outDir && shortPath(io.cwd, result.outDir) };
         context.print(resultText(shown, { style: context.style, width: widthFor(context), seconds }));
       }
       return result.accepted ? EXIT.ok : EXIT.gate;

@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { AnnealError, type EvaluateResult, type Metrics, type Prediction, type Row, suggest } from '@anneal/core';
 
 import { type Command, type Context, loadConfigFor, widthFor } from '../context.ts';
-import { readJson, readRows, writeText } from '../files.ts';
+import { readJson, readRows, shortPath, writeText } from '../files.ts';
 import type { Style } from '../ui/style.ts';
 import { quality } from '../ui/numbers.ts';
 import { columns, oneLine } from '../ui/text.ts';
@@ -160,7 +160,7 @@ export const evaluate: Command = async (context) => {
   }
   const measured = Object.fromEntries(entries.flatMap(([name, { metrics }]) => (metrics ? [[name, metrics]] : [])));
   if (Object.keys(measured).length > 0) {
-    const where = relative(io.cwd, dir) || '.';
+    const where = shortPath(io.cwd, dir);
     context.print(`${style.bold('Test split')}  ${where}\n${metricsTable(measured, style)}`);
   }
   if (rows !== undefined) {

@@ -1,6 +1,15 @@
 import { relative } from 'node:path';
 
-import { AnnealError, explainConfig, type Plugin, type ResolvedConfig, suggest, validateOptions } from '@anneal/core';
+import {
+  AnnealError,
+  type ConfigOrigin,
+  explainConfig,
+  pathText,
+  type Plugin,
+  type ResolvedConfig,
+  suggest,
+  validateOptions,
+} from '@anneal/core';
 
 import { type Context, loadConfigFor, widthFor } from '../context.ts';
 import { columns, cut, oneLine } from '../ui/text.ts';
@@ -25,12 +34,18 @@ function stagesJson({ stages }: ResolvedConfig): readonly object[] {
   return stages.map(({ plugins, ...stage }) => ({ ...stage, plugins: plugins.map(({ name }) => name) }));
 }
 
+/** Values of one key stand together, whichever layer they are from. */
+function grouped(origins: readonly ConfigOrigin[]): readonly ConfigOrigin[] {
+  const keys = [...new Set(origins.map(({ path }) => path[0]))];
+  return keys.flatMap((key) => origins.filter(({ path }) => path[0] === key));
+}
+
 /** `anneal inspect config`: every value and where it came from. */
 export async function inspectConfig(context: Context): Promise<number> {
   const { io, options, style } = context;
   const config = await loadConfigFor(context);
-  const origins = explainConfig(config.layers).map(({ path, value, source }) => ({
-    path: path.join('.'),
+  const origins = grouped(explainConfig(config.layers)).map(({ path, value, source }) => ({
+    path: pathText(path),
     value,
     source,
   }));

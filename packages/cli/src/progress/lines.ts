@@ -2,7 +2,7 @@ import type { RunEvent } from '@anneal/core';
 
 import { duration, quality } from '../ui/numbers.ts';
 import type { Style } from '../ui/style.ts';
-import { clean, oneLine, padEnd } from '../ui/text.ts';
+import { clean, oneLine, padEnd, wrap } from '../ui/text.ts';
 
 export interface LineOptions {
   readonly style: Style;
@@ -10,25 +10,34 @@ export interface LineOptions {
   readonly debug: boolean;
   /** Shows warnings and errors only. */
   readonly quiet: boolean;
+  /** Columns at which text is broken; it is not when absent. */
+  readonly width?: (() => number) | undefined;
 }
 
 /** Columns of stage and phase, so that lines of a usual run stand under each other. */
 const STAGE_WIDTH = 8;
-const PHASE_WIDTH = 9;
+const PHASE_WIDTH = 10;
 
 /** `base     train    `. */
 export const phaseName = (stage: string, phase: string): string =>
   `${padEnd(oneLine(stage), STAGE_WIDTH)} ${padEnd(phase, PHASE_WIDTH)}`;
 
 /** The line that an event leaves behind, if any. */
-export function lineOf(event: RunEvent, { style, debug, quiet }: LineOptions): string | undefined {
+export function lineOf(event: RunEvent, { style, debug, quiet, width }: LineOptions): string | undefined {
+  const broken = (text: string, indent: number): string =>
+    width === undefined
+      ? text
+      : text
+          .split('\n')
+          .map((line) => wrap(line, width(), indent))
+          .join('\n');
   if (event.type === 'log') {
     const { level, message, tag } = event.entry;
     const text = `${tag === undefined ? '' : `${clean(tag)}: `}${clean(message)}`;
-    if (level === 'error') return `${style.red('✗')} ${text}`;
-    if (level === 'warn') return `${style.yellow('!')} ${text}`;
+    if (level === 'error') return `${style.red('✗')} ${broken(text, 2)}`;
+    if (level === 'warn') return `${style.yellow('!')} ${broken(text, 2)}`;
     if (quiet || (level === 'debug' && !debug)) return undefined;
-    return style.dim(`  ${text}`);
+    return style.dim(broken(`  ${text}`, 4));
   }
   if (quiet) return undefined;
   if (event.type === 'phase-end') {
@@ -37,7 +46,8 @@ export function lineOf(event: RunEvent, { style, debug, quiet }: LineOptions): s
   }
   if (event.type === 'metrics') {
     const values = Object.entries(event.metrics).map(([name, { value }]) => `${oneLine(name)} ${quality(value)}`);
-    return style.dim(`  ${phaseName(event.stage, oneLine(event.split))} ${values.join(', ')}`);
+    const text = `  ${phaseName(event.stage, oneLine(event.split))} ${values.join(', ')}`;
+    return style.dim(broken(text, STAGE_WIDTH + PHASE_WIDTH + 4));
   }
   return undefined;
 }

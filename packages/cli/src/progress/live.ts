@@ -81,7 +81,7 @@ export function liveReporter(
   return {
     event(event: RunEvent) {
       state.event(event);
-      const line = lineOf(event, options);
+      const line = lineOf(event, { ...options, width: () => size().columns - 1 });
       if (line !== undefined) pending.push(...line.split('\n'));
     },
     note(text) {

@@ -1,37 +1,33 @@
 const fixed = (value: number, digits: number): string => value.toFixed(digits);
 
-/** Three significant digits, without an exponent where it can be read: `0.31`, `12.3`, `1,234`. */
+/** A number of things: `7`, `1,234`; three digits when it is not whole. */
 export function count(value: number): string {
   if (!Number.isFinite(value)) return String(value);
-  const size = Math.abs(value);
-  if (size >= 100) return Math.round(value).toLocaleString('en-US');
-  if (Number.isInteger(value)) return String(value);
-  return Number(value.toPrecision(3)).toString();
+  if (Number.isInteger(value) || Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US');
+  return digits(value);
 }
 
-/** `1.2 k`, `45 M`: decimal steps, for counts. */
-export function short(value: number): string {
-  const units = ['', ' k', ' M', ' G', ' T'];
+/** Always three digits, so that columns and running numbers keep their width: `0.310`, `5.40`, `12.3`, `1,234`. */
+export function digits(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  return Math.abs(value) >= 99.95 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3);
+}
+
+function scaled(value: number, units: readonly string[]): string {
   let size = value;
   let unit = 0;
   while (Math.abs(size) >= 999.5 && unit < units.length - 1) {
     size /= 1000;
     unit++;
   }
-  return `${count(size)}${units[unit] ?? ''}`;
+  return `${unit === 0 && Number.isInteger(size) ? size : digits(size)}${units[unit] ?? ''}`;
 }
 
-/** `3.4 MB`: decimal steps, as disks and downloads are measured. */
-export function bytes(value: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let size = value;
-  let unit = 0;
-  while (size >= 999.5 && unit < units.length - 1) {
-    size /= 1000;
-    unit++;
-  }
-  return `${count(size)} ${units[unit] ?? ''}`;
-}
+/** `1.20 k`, `45.0 M`: decimal steps, for counts. */
+export const short = (value: number): string => scaled(value, ['', ' k', ' M', ' G', ' T']);
+
+/** `3.40 MB`: decimal steps, as disks and downloads are measured. */
+export const bytes = (value: number): string => scaled(value, [' B', ' kB', ' MB', ' GB', ' TB']);
 
 /** `0.8 s`, `42 s`, `3 min 12 s`, `2 h 5 min`. */
 export function duration(seconds: number): string {
@@ -56,5 +52,8 @@ export function clock(seconds: number): string {
 /** A quality measure: four decimals below 10, else three digits. */
 export const quality = (value: number): string => (Math.abs(value) < 10 ? fixed(value, 4) : count(value));
 
-/** `+0.0012`, `-0.0040`. */
-export const signed = (value: number): string => `${value < 0 ? '-' : '+'}${quality(Math.abs(value))}`;
+/** `+0.0012`, `-0.0040`; no sign where nothing is left of the number. */
+export function signed(value: number): string {
+  const text = quality(Math.abs(value));
+  return `${Number(text) === 0 ? '' : value < 0 ? '-' : '+'}${text}`;
+}

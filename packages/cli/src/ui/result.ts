@@ -1,8 +1,8 @@
 import type { FlatMetrics, Metric, Report, RunResult } from '@anneal/core';
 
-import { bytes, count, duration, quality, short, signed } from './numbers.ts';
+import { bytes, count, digits, duration, quality, short, signed } from './numbers.ts';
 import type { Style } from './style.ts';
-import { columns, cut, oneLine } from './text.ts';
+import { columns, oneLine, wrap } from './text.ts';
 
 interface ResultOptions {
   readonly style: Style;
@@ -18,14 +18,14 @@ interface Cost {
   readonly better: 1 | -1;
 }
 
-const ms = (value: number): string => `${count(value)} ms`;
+const ms = (value: number): string => `${digits(value)} ms`;
 /** What a model costs; everything else in a variant's metrics is quality. */
 const COSTS: Readonly<Record<string, Cost>> = {
   latencyMsP50: { label: 'latency p50', text: ms, better: -1 },
   latencyMsP95: { label: 'latency p95', text: ms, better: -1 },
   throughput: { label: 'throughput', text: (value) => `${short(value)}/s`, better: 1 },
   bytes: { label: 'size', text: bytes, better: -1 },
-  peakRssMb: { label: 'peak memory', text: (value) => `${count(value)} MiB`, better: -1 },
+  peakRssMb: { label: 'peak memory', text: (value) => `${digits(value)} MiB`, better: -1 },
 };
 
 const valueOf = (metric: Metric | number | undefined): number | undefined =>
@@ -88,17 +88,17 @@ function gates({ gates: results }: Report, style: Style): string {
   );
 }
 
-function training({ train }: Report): string {
+function training({ train }: Report, width: number): string {
   return columns(
     train.map(({ stage, steps, tokensPerSecond, trainableParameters, seconds, best }) => [
       oneLine(stage),
       `${count(steps)} steps`,
       `${short(trainableParameters)} weights`,
-      `${short(tokensPerSecond)} tokens/s`,
+      `${short(tokensPerSecond)} tok/s`,
       duration(seconds),
-      best === undefined ? '' : `best ${oneLine(best.metric)} ${quality(best.value)} at step ${count(best.step)}`,
+      best === undefined ? '' : `${oneLine(best.metric)} ${quality(best.value)} at ${count(best.step)}`,
     ]),
-    { align: ['left', 'right', 'right', 'right', 'right'] },
+    { align: ['left', 'right', 'right', 'right', 'right'], width },
   );
 }
 
@@ -118,24 +118,25 @@ function named(sections: Readonly<Record<string, Readonly<Record<string, Metric>
 export function resultText({ report, outDir, accepted }: RunResult, { style, width, seconds }: ResultOptions): string {
   const failed = report.checks.filter(({ passed }) => !passed);
   const notes = [
-    ...report.warnings.map((text) => `${style.yellow('!')} ${cut(oneLine(text), width - 2)}`),
+    ...report.warnings.map((text) => `${style.yellow('!')} ${wrap(oneLine(text), width - 2, 2)}`),
     ...failed
       .filter(({ message }) => !report.warnings.some((warning) => warning.includes(message)))
-      .map(({ name, message }) => `${style.red('✗')} ${cut(oneLine(`${name}: ${message}`), width - 2)}`),
+      .map(({ name, message }) => `${style.red('✗')} ${wrap(oneLine(`${name}: ${message}`), width - 2, 2)}`),
   ];
   const audits = Object.fromEntries(Object.entries(report.audit).map(([name, { metrics }]) => [name, metrics]));
-  const verdict = accepted ? style.green('✓ built') : style.red('✗ a gate was not met');
+  const name = style.bold(oneLine(report.name));
+  const verdict = accepted ? `${style.green('✓')} built ${name}` : `${style.red('✗')} ${name}: a gate was not met`;
   const where = outDir === undefined ? '' : `  ${style.dim('→')} ${outDir}`;
   const passed = report.checks.length - failed.length;
   const sections = [
     notes.join('\n'),
-    section('Training', training(report), style),
+    section('Training', training(report, width), style),
     section('Model', columns(metricRows(report.metrics, style), { align: ['left', 'right', 'right', 'right'] }), style),
     section('Baseline', named(report.baseline, width), style),
     section('Audit', named(audits, width), style),
     section('Gates', gates(report, style), style),
     [
-      `${verdict} ${style.bold(oneLine(report.name))} in ${duration(seconds)}${where}`,
+      `${verdict}  ${style.dim(duration(seconds))}${where}`,
       passed > 0 ? style.dim(`  ${passed} of ${report.checks.length} comparisons passed`) : '',
       outDir === undefined ? '' : `  report  ${outDir}/report.html`,
     ]

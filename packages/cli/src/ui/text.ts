@@ -24,10 +24,27 @@ export function cut(text: string, width: number): string {
 export const padEnd = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - widthOf(text)));
 export const padStart = (text: string, width: number): string => ' '.repeat(Math.max(0, width - widthOf(text))) + text;
 
+/** Breaks a line without colours at spaces; lines after the first are indented. Words longer than a line stay whole. */
+export function wrap(text: string, width: number, indent: number): string {
+  const lines: string[] = [];
+  let line = /^ */.exec(text)?.[0] ?? '';
+  let isEmpty = true;
+  for (const word of text.trimStart().split(' ')) {
+    if (!isEmpty && widthOf(line) + 1 + widthOf(word) > width) {
+      lines.push(line);
+      line = ' '.repeat(indent);
+      isEmpty = true;
+    }
+    line += isEmpty ? word : ` ${word}`;
+    isEmpty = false;
+  }
+  return [...lines, line].join('\n');
+}
+
 export type Align = 'left' | 'right';
 
 /**
- * Rows as aligned columns, two spaces apart. Only the last column is cut when the rows are wider than `width`.
+ * Rows as aligned columns, two spaces apart. Where they are wider than `width`, the last column is broken at spaces.
  */
 export function columns(
   rows: readonly (readonly string[])[],
@@ -35,11 +52,18 @@ export function columns(
 ): string {
   const count = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: count }, (_, i) => Math.max(0, ...rows.map((row) => widthOf(row[i] ?? ''))));
+  const before = widths.slice(0, -1).reduce((sum, size) => sum + size + 2, indent);
   const lines = rows.map((row) => {
-    const cells = row.map((cell, i) => (align[i] === 'right' ? padStart : padEnd)(cell, widths[i] ?? 0));
-    const line = `${' '.repeat(indent)}${cells.join('  ')}`.trimEnd();
-    // A painted cell cannot be cut without cutting its colours.
-    return width !== undefined && line === line.replaceAll(ESCAPE, '') ? cut(line, width) : line;
+    const cells = row.map((cell, i) => {
+      // Painted text is short, and cannot be broken without breaking its colours.
+      const isLong =
+        i === count - 1 && width !== undefined && widthOf(cell) > width - before && !cell.includes('\u001b');
+      const shown = isLong
+        ? wrap(cell, Math.max(20, width - before), 0).replaceAll('\n', `\n${' '.repeat(before)}`)
+        : cell;
+      return (align[i] === 'right' ? padStart : padEnd)(shown, isLong ? 0 : (widths[i] ?? 0));
+    });
+    return `${' '.repeat(indent)}${cells.join('  ')}`.trimEnd();
   });
   return lines.join('\n');
 }

@@ -22,8 +22,16 @@ const codeOf = (error: unknown): string | undefined =>
 
 async function importWithJiti(file: string): Promise<Namespace> {
   const { createJiti } = await import('jiti');
-  // Not in the file cache: it would be one more thing that can be stale.
-  return createJiti(pathToFileURL(file).href, { fsCache: false }).import<Namespace>(file);
+  // Entries are named by a hash of the source. Never in the temporary folder, where others could write.
+  const fsCache = nodeModules(dirname(file)) ?? false;
+  return createJiti(pathToFileURL(file).href, { fsCache }).import<Namespace>(file);
+}
+
+/** Cache folder in the nearest node_modules, which is a place for derived files. */
+function nodeModules(folder: string): string | undefined {
+  const found = join(folder, 'node_modules');
+  if (existsSync(found)) return join(found, '.cache', 'anneal');
+  return dirname(folder) === folder ? undefined : nodeModules(dirname(folder));
 }
 
 /** Imports a file, by absolute path or URL, TypeScript included, on every Node that Anneal supports. */
