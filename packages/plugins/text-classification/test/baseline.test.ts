@@ -1,3 +1,4 @@
+import type { Row } from '@anneal/core';
 import { describe, expect, it } from 'vitest';
 
 import { tfidfBaseline } from '../src/baseline/baseline.ts';
@@ -141,16 +142,29 @@ describe('the baseline', () => {
     label: i % 2 === 0 ? 'ham' : 'spam',
   }));
 
+  const data = { train: rows.slice(0, 30), validation: [], test: rows.slice(30) };
+
   it('learns, and measures what the evaluator measures', async () => {
-    const metrics = await tfidfBaseline(rows.slice(0, 30), rows.slice(30), options);
+    const { metrics, c } = await tfidfBaseline(data, options);
+    expect(c).toBe(10);
     expect(metrics['accuracy']).toEqual({ value: 1, ci95: [1, 1] });
     expect(Object.keys(metrics)).toEqual(
       expect.arrayContaining(['accuracy', 'precision', 'recall', 'f1', 'auroc', 'ece', 'logLoss', 'brier']),
     );
   });
 
+  it('chooses how much to regularise on the validation rows', async () => {
+    const chosen = async (validation: readonly Row[]): Promise<number> =>
+      (await tfidfBaseline({ ...data, validation }, options)).c;
+    // Rows like those it learnt from want certainty, rows that contradict them want doubt.
+    expect(await chosen(rows.slice(0, 10))).toBe(100);
+    expect(
+      await chosen(rows.slice(0, 10).map(({ text, label }) => ({ text, label: label === 'ham' ? 'spam' : 'ham' }))),
+    ).toBe(1);
+  });
+
   it('names the column when there is no text', async () => {
-    await expect(tfidfBaseline([{ label: 'ham' }], rows, options)).rejects.toMatchObject({
+    await expect(tfidfBaseline({ ...data, train: [{ label: 'ham' }] }, options)).rejects.toMatchObject({
       code: 'ANNEAL_E_DATA',
       message: 'the baseline reads text in `text`, received undefined',
     });
