@@ -24,10 +24,9 @@ export async function evaluateFolder(
   const { dataset } = await new Build(config, scope, false).data(setup, keys);
   const task = await resolveTask(setup, scope, dataset);
   const model = await loadEmitted(dir, variant);
-  const { hooks } = setup.registry;
   const wanted = rows ?? dataset.splits['test'];
   if (wanted === undefined) throw new AnnealError('ANNEAL_E_DATA', 'the dataset has no split "test" to evaluate on');
-  const predictor = await openPredictor(await scope.backend(), model, task, hooks, scope.run);
+  const predictor = await openPredictor(await scope.backend(), model, task, setup, scope.run);
   try {
     const outputs = await predictor.predict(wanted, config.evaluate.batchSize);
     const predictions = wanted.map((row, i): Prediction => ({

@@ -49,7 +49,7 @@ export async function evaluatePhase(
   const backend = await base.backend();
   const models = compressed === undefined ? [reference] : [reference, compressed];
   const predictors: Predictor[] = [];
-  for (const model of models) predictors.push(await openPredictor(backend, model, task, hooks, scope.run));
+  for (const model of models) predictors.push(await openPredictor(backend, model, task, setup, scope.run));
   try {
     const { encoding } = predictors[0] as Predictor;
     const samples = encoding.encode(split, 'test', { targets: false });

@@ -177,7 +177,7 @@ export async function compressPhase(
   const predict = async (model: Model, wanted: readonly Row[] = rows): Promise<readonly Tensors[]> => {
     let predictor = predictors.get(model);
     if (predictor === undefined) {
-      predictor = openPredictor(await base.backend(), model, base.task, hooks, scope.run);
+      predictor = openPredictor(await base.backend(), model, base.task, setup, scope.run);
       predictors.set(model, predictor);
     }
     return (await predictor).predict(wanted);

@@ -1,12 +1,12 @@
 import type { Backend, Program, Tensors } from '@anneal/graph';
 
 import type { Row } from '../data/types.ts';
-import type { CallableHooks } from '../hooks/create.ts';
 import type { Model } from '../model.ts';
 import type { Run } from '../run.ts';
 import type { Task } from '../task.ts';
 import { compileForward, forEachBatch, rowOf } from '../train/forward.ts';
 import { type Encoding, encodingOf } from './samples.ts';
+import type { StageSetup } from './setup.ts';
 
 /** A model compiled for prediction. */
 export interface Predictor {
@@ -20,11 +20,13 @@ export async function openPredictor(
   backend: Backend,
   model: Model,
   task: Task,
-  hooks: CallableHooks,
+  { registry: { hooks }, stage }: StageSetup,
   run: Run,
 ): Promise<Predictor> {
+  // What was cut in training is cut here too: positions beyond were never trained.
+  const maxLength = stage.train === false ? undefined : stage.train.maxLength;
   const program = await compileForward(backend, model.graph);
-  const encoding = encodingOf(model, task, hooks, run, { maxLength: undefined, targets: false });
+  const encoding = encodingOf(model, task, hooks, run, { maxLength, targets: false });
   return {
     program,
     encoding,
