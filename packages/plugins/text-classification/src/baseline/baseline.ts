@@ -50,8 +50,10 @@ export async function tfidfBaseline(
   };
   const held = vectorizer.transform(texts(validation));
   let best: { model: LinearClassifier; c: number; loss: number } | undefined;
+  let start: LinearClassifier | undefined;
   for (const c of validation.length === 0 ? [DEFAULT_C] : CANDIDATES) {
-    const model = await trainLogistic(x, y, classes, { c, tolerance: 1e-5, onIteration });
+    const model = await trainLogistic(x, y, classes, { c, start, tolerance: 1e-5, onIteration });
+    start = model;
     const loss = predict(model, validation, held).logLosses.reduce((a, b) => a + b, 0);
     if (best === undefined || loss < best.loss) best = { model, c, loss };
   }

@@ -4,6 +4,8 @@ import type { SparseMatrix } from './tfidf.ts';
 export interface LogisticOptions extends LbfgsOptions {
   /** Inverse of the strength of regularisation, scikit-learn's `C`. @defaultValue `1` */
   readonly c?: number | undefined;
+  /** Where to start: the result for another `c` is near. @defaultValue all zero */
+  readonly start?: LinearClassifier | undefined;
 }
 
 /** A linear classifier: one column of weights with two classes (of the second), otherwise one per class. */
@@ -22,10 +24,14 @@ export async function trainLogistic(
   x: SparseMatrix,
   labels: Int32Array,
   classes: number,
-  { c = 1, ...options }: LogisticOptions = {},
+  { c = 1, start, ...options }: LogisticOptions = {},
 ): Promise<LinearClassifier> {
   const outputs = classes === 2 ? 1 : classes;
   const parameters = new Float64Array((x.columns + 1) * outputs);
+  if (start !== undefined) {
+    parameters.set(start.weights);
+    parameters.set(start.intercepts, start.weights.length);
+  }
   // Scaled by the number of rows, so that the tolerance means the same for every size.
   await minimize(objective(x, labels, outputs, c), parameters, { tolerance: 1e-6, ...options });
   return {
