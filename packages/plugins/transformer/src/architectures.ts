@@ -16,12 +16,32 @@ export interface TransformerShape {
   readonly padTokenId: number;
 }
 
+/** What a config.json and the options leave out, unless the family says otherwise: Hugging Face's `BertConfig`. */
+export const DEFAULT_SHAPE: TransformerShape = {
+  vocabSize: 30_522,
+  hiddenSize: 768,
+  numHiddenLayers: 12,
+  numAttentionHeads: 12,
+  intermediateSize: 3072,
+  maxPositionEmbeddings: 512,
+  typeVocabSize: 2,
+  hiddenAct: 'gelu',
+  hiddenDropoutProb: 0.1,
+  attentionProbsDropoutProb: 0.1,
+  classifierDropout: 0.1,
+  layerNormEps: 1e-12,
+  initializerRange: 0.02,
+  padTokenId: 0,
+};
+
 /** How one family of checkpoints arranges and names what the families have in common. Paths are module paths. */
 export interface Architecture {
   /** `model_type` of config.json. */
   readonly modelType: string;
   /** The class that opens such a checkpoint in PyTorch: `architectures` of config.json. */
   readonly className: string;
+  /** Sizes and rates that Hugging Face gives the family when a config.json leaves them out. */
+  readonly defaults: Partial<TransformerShape>;
   /** Names in config.json. Those that are left out are not part of the family's config. */
   readonly configKeys: Readonly<Partial<Record<keyof TransformerShape, string>>>;
   readonly embeddings: {
@@ -33,7 +53,10 @@ export interface Architecture {
   };
   readonly layers: string;
   /** Below `<layers>.<i>`. */
-  readonly attention: Readonly<Record<'query' | 'key' | 'value' | 'output' | 'norm', string>>;
+  readonly attention: Readonly<Record<'query' | 'key' | 'value' | 'output' | 'norm', string>> & {
+    /** Whether the output projection is dropped out before the residual connection. */
+    readonly outputDropout: boolean;
+  };
   readonly mlp: Readonly<Record<'up' | 'down' | 'norm', string>>;
   /** The linear layer over the pooled vector, before the classifier. */
   readonly pooler: { readonly path: string; readonly activation: string };
@@ -46,6 +69,7 @@ export const ARCHITECTURES: Readonly<Record<ArchitectureName, Architecture>> = {
   bert: {
     modelType: 'bert',
     className: 'BertForSequenceClassification',
+    defaults: {},
     configKeys: {
       vocabSize: 'vocab_size',
       hiddenSize: 'hidden_size',
@@ -75,11 +99,49 @@ export const ARCHITECTURES: Readonly<Record<ArchitectureName, Architecture>> = {
       value: 'attention.self.value',
       output: 'attention.output.dense',
       norm: 'attention.output.LayerNorm',
+      outputDropout: true,
     },
     mlp: { up: 'intermediate.dense', down: 'output.dense', norm: 'output.LayerNorm' },
     pooler: { path: 'bert.pooler.dense', activation: 'tanh' },
     classifier: 'classifier',
   },
+  // Sanh et al., "DistilBERT, a distilled version of BERT", 2019: no segments, half the layers.
+  distilbert: {
+    modelType: 'distilbert',
+    className: 'DistilBertForSequenceClassification',
+    defaults: { numHiddenLayers: 6, classifierDropout: 0.2 },
+    configKeys: {
+      vocabSize: 'vocab_size',
+      hiddenSize: 'dim',
+      numHiddenLayers: 'n_layers',
+      numAttentionHeads: 'n_heads',
+      intermediateSize: 'hidden_dim',
+      maxPositionEmbeddings: 'max_position_embeddings',
+      hiddenAct: 'activation',
+      hiddenDropoutProb: 'dropout',
+      attentionProbsDropoutProb: 'attention_dropout',
+      classifierDropout: 'seq_classif_dropout',
+      initializerRange: 'initializer_range',
+      padTokenId: 'pad_token_id',
+    },
+    embeddings: {
+      word: 'distilbert.embeddings.word_embeddings',
+      position: 'distilbert.embeddings.position_embeddings',
+      norm: 'distilbert.embeddings.LayerNorm',
+    },
+    layers: 'distilbert.transformer.layer',
+    attention: {
+      query: 'attention.q_lin',
+      key: 'attention.k_lin',
+      value: 'attention.v_lin',
+      output: 'attention.out_lin',
+      norm: 'sa_layer_norm',
+      outputDropout: false,
+    },
+    mlp: { up: 'ffn.lin1', down: 'ffn.lin2', norm: 'output_layer_norm' },
+    pooler: { path: 'pre_classifier', activation: 'relu' },
+    classifier: 'classifier',
+  },
 };
 
-export type ArchitectureName = 'bert';
+export type ArchitectureName = 'bert' | 'distilbert';

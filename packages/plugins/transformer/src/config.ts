@@ -1,6 +1,6 @@
 import { AnnealError, type JsonObject, type JsonValue, suggest } from '@anneal/core';
 
-import { type Architecture, ARCHITECTURES, type TransformerShape } from './architectures.ts';
+import { type Architecture, ARCHITECTURES, DEFAULT_SHAPE, type TransformerShape } from './architectures.ts';
 import { ACTIVATIONS } from './layers/basic.ts';
 import type { Pooling } from './layers/heads.ts';
 
@@ -31,24 +31,6 @@ export function toConfig({ architecture, shape, pooling, labels }: ClassifierCon
   };
 }
 
-/** What a config.json leaves out has the value that Hugging Face gives it. */
-const DEFAULTS: TransformerShape = {
-  vocabSize: 30_522,
-  hiddenSize: 768,
-  numHiddenLayers: 12,
-  numAttentionHeads: 12,
-  intermediateSize: 3072,
-  maxPositionEmbeddings: 512,
-  typeVocabSize: 2,
-  hiddenAct: 'gelu',
-  hiddenDropoutProb: 0.1,
-  attentionProbsDropoutProb: 0.1,
-  classifierDropout: 0.1,
-  layerNormEps: 1e-12,
-  initializerRange: 0.02,
-  padTokenId: 0,
-};
-
 /** Keys whose value is a size, i.e. an integer of at least 1. */
 const SIZES = [
   'vocabSize',
@@ -74,10 +56,11 @@ export function fromConfig(json: JsonObject, file: string): ClassifierConfig {
   }
   const architecture = ARCHITECTURES[type as keyof typeof ARCHITECTURES];
   const shape: Record<string, string | number> = {};
-  for (const [key, fallback] of Object.entries(DEFAULTS) as [keyof TransformerShape, string | number][]) {
+  const defaults: TransformerShape = { ...DEFAULT_SHAPE, ...architecture.defaults };
+  for (const [key, fallback] of Object.entries(defaults) as [keyof TransformerShape, string | number][]) {
     const name = architecture.configKeys[key];
     const given = name === undefined ? undefined : json[name];
-    const value = given ?? (key === 'classifierDropout' ? shape['hiddenDropoutProb'] : undefined) ?? fallback;
+    const value = given ?? (key === 'classifierDropout' ? classifierDropout(shape, architecture) : fallback);
     if (typeof value !== typeof fallback) {
       throw refuse(`\`${name}\` must be a ${typeof fallback}, received ${JSON.stringify(value)}`);
     }
@@ -95,6 +78,11 @@ export function fromConfig(json: JsonObject, file: string): ClassifierConfig {
   const config = { architecture, shape: shape as unknown as TransformerShape, pooling: poolingOf(json, refuse) };
   checkShape(config.shape, refuse);
   return { ...config, labels: labelsOf(json, refuse) };
+}
+
+/** Where a family does not say: as the other dropout. */
+function classifierDropout(shape: Readonly<Record<string, string | number>>, { defaults }: Architecture): number {
+  return defaults.classifierDropout ?? (shape['hiddenDropoutProb'] as number);
 }
 
 type Refuse = (message: string, fix?: string) => AnnealError;

@@ -12,6 +12,6 @@ export function createModel(config: ClassifierConfig, weights: WeightSource): Mo
     config: toConfig(config),
     padding: { input_ids: config.shape.padTokenId },
     // One text a row: all of it is segment 0.
-    defaults: { token_type_ids: 0 },
+    defaults: config.architecture.embeddings.tokenType === undefined ? {} : { token_type_ids: 0 },
   };
 }

@@ -19,7 +19,7 @@ export interface TransformerOptions {
   vocabSize?: number | undefined;
   /** Width of the model. @defaultValue `768` */
   hiddenSize?: number | undefined;
-  /** @defaultValue `12` */
+  /** @defaultValue `12`, of DistilBERT `6` */
   numHiddenLayers?: number | undefined;
   /** Divides `hiddenSize`. @defaultValue one per 64 of `hiddenSize`, or the next lower number that divides it */
   numAttentionHeads?: number | undefined;
@@ -27,7 +27,7 @@ export interface TransformerOptions {
   intermediateSize?: number | undefined;
   /** Longest sequence. @defaultValue `512` */
   maxPositionEmbeddings?: number | undefined;
-  /** Number of segments. @defaultValue `2` */
+  /** Number of segments, where the family has them. @defaultValue `2` */
   typeVocabSize?: number | undefined;
   /** `gelu`, `gelu_new`, `relu`, `silu` … @defaultValue `'gelu'` */
   hiddenAct?: string | undefined;
@@ -35,7 +35,7 @@ export interface TransformerOptions {
   hiddenDropoutProb?: number | undefined;
   /** Dropout of attention probabilities. @defaultValue `0.1` */
   attentionProbsDropoutProb?: number | undefined;
-  /** Dropout in front of the classifier. @defaultValue `hiddenDropoutProb` */
+  /** Dropout in front of the classifier. @defaultValue `hiddenDropoutProb`, of DistilBERT `0.2` */
   classifierDropout?: number | undefined;
   /** @defaultValue `1e-12` */
   layerNormEps?: number | undefined;

@@ -41,7 +41,7 @@ export const transformer: PluginFactory<TransformerOptions> = definePlugin({
 function newModel(api: PluginApi, ctx: ModelContext, given: TransformerOptions): Model {
   const labels = classNames(api, ctx);
   const architecture = ARCHITECTURES[given.architecture ?? 'bert'];
-  const shape = resolveShape(given, vocabulary(api, ctx));
+  const shape = resolveShape(given, architecture, vocabulary(api, ctx));
   const config: ClassifierConfig = { architecture, shape, pooling: given.pooling ?? 'cls', labels };
   return createModel(config, initialWeights(shape, ctx.seed, architecture.embeddings.word));
 }

@@ -1,6 +1,6 @@
 import { AnnealError } from '@anneal/core';
 
-import type { TransformerShape } from './architectures.ts';
+import { type Architecture, DEFAULT_SHAPE, type TransformerShape } from './architectures.ts';
 import { checkShape } from './config.ts';
 import type { TransformerOptions } from './options.ts';
 import type { Vocabulary } from './vocabulary.ts';
@@ -10,7 +10,12 @@ import type { Vocabulary } from './vocabulary.ts';
  *
  * @throws AnnealError `ANNEAL_E_MODEL` when the vocabulary's size is not known; `ANNEAL_E_OPTIONS` when sizes do not fit.
  */
-export function resolveShape(options: TransformerOptions, vocabulary: Vocabulary | undefined): TransformerShape {
+export function resolveShape(
+  options: TransformerOptions,
+  { defaults: own }: Architecture,
+  vocabulary: Vocabulary | undefined,
+): TransformerShape {
+  const defaults: TransformerShape = { ...DEFAULT_SHAPE, ...own };
   const vocabSize = options.vocabSize ?? vocabulary?.size;
   if (vocabSize === undefined) {
     throw new AnnealError('ANNEAL_E_MODEL', '`vocabSize` is not given and the build has no `tokenizer.json`', {
@@ -24,22 +29,22 @@ export function resolveShape(options: TransformerOptions, vocabulary: Vocabulary
       { path: ['vocabSize'], fix: 'leave it out: the tokenizer decides' },
     );
   }
-  const { hiddenSize = 768, hiddenDropoutProb = 0.1 } = options;
+  const { hiddenSize = defaults.hiddenSize, hiddenDropoutProb = defaults.hiddenDropoutProb } = options;
   const shape: TransformerShape = {
     vocabSize,
     hiddenSize,
-    numHiddenLayers: options.numHiddenLayers ?? 12,
+    numHiddenLayers: options.numHiddenLayers ?? defaults.numHiddenLayers,
     numAttentionHeads: options.numAttentionHeads ?? defaultHeads(hiddenSize),
     intermediateSize: options.intermediateSize ?? 4 * hiddenSize,
-    maxPositionEmbeddings: options.maxPositionEmbeddings ?? 512,
-    typeVocabSize: options.typeVocabSize ?? 2,
-    hiddenAct: options.hiddenAct ?? 'gelu',
+    maxPositionEmbeddings: options.maxPositionEmbeddings ?? defaults.maxPositionEmbeddings,
+    typeVocabSize: options.typeVocabSize ?? defaults.typeVocabSize,
+    hiddenAct: options.hiddenAct ?? defaults.hiddenAct,
     hiddenDropoutProb,
-    attentionProbsDropoutProb: options.attentionProbsDropoutProb ?? 0.1,
-    classifierDropout: options.classifierDropout ?? hiddenDropoutProb,
-    layerNormEps: options.layerNormEps ?? 1e-12,
-    initializerRange: options.initializerRange ?? 0.02,
-    padTokenId: vocabulary?.padTokenId ?? 0,
+    attentionProbsDropoutProb: options.attentionProbsDropoutProb ?? defaults.attentionProbsDropoutProb,
+    classifierDropout: options.classifierDropout ?? own.classifierDropout ?? hiddenDropoutProb,
+    layerNormEps: options.layerNormEps ?? defaults.layerNormEps,
+    initializerRange: options.initializerRange ?? defaults.initializerRange,
+    padTokenId: vocabulary?.padTokenId ?? defaults.padTokenId,
   };
   checkShape(shape, (message, fix) => new AnnealError('ANNEAL_E_OPTIONS', message, { fix }));
   return shape;

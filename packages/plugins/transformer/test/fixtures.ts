@@ -3,16 +3,24 @@ import { fileURLToPath } from 'node:url';
 
 import { tensor, type TensorData, type Tensors } from '@anneal/graph';
 
-/** Folder of the checkpoint that Hugging Face transformers wrote; see tools/goldens/transformer. */
-export const BERT_DIR: string = fileURLToPath(new URL('./fixtures/bert', import.meta.url));
-
 interface Expected {
   readonly feeds: Readonly<Record<string, readonly (readonly number[])[]>>;
   /** By activation. */
   readonly logits: Readonly<Record<string, readonly (readonly number[])[]>>;
 }
 
-export const expected: Expected = JSON.parse(readFileSync(`${BERT_DIR}/expected.json`, 'utf8')) as Expected;
+/** A checkpoint that Hugging Face transformers wrote, and what it computes; see tools/goldens/transformer. */
+export interface Golden {
+  readonly dir: string;
+  readonly expected: Expected;
+}
+
+export function goldenOf(architecture: string): Golden {
+  const dir = fileURLToPath(new URL(`./fixtures/${architecture}`, import.meta.url));
+  return { dir, expected: JSON.parse(readFileSync(`${dir}/expected.json`, 'utf8')) as Expected };
+}
+
+export const { dir: BERT_DIR, expected }: Golden = goldenOf('bert');
 
 /** The inputs of the golden, or other ones in the same form. */
 export function feedsOf(feeds: Expected['feeds'] = expected.feeds): Tensors {

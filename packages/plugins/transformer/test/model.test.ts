@@ -14,7 +14,7 @@ import {
   type TransformerShape,
   vocabularyOf,
 } from '../src/index.ts';
-import { BERT_DIR, difference } from './fixtures.ts';
+import { difference, goldenOf } from './fixtures.ts';
 
 const SHAPE: TransformerShape = {
   vocabSize: 50,
@@ -171,15 +171,20 @@ describe('initial weights', () => {
 });
 
 describe('config.json', () => {
-  const stored = JSON.parse(readFileSync(`${BERT_DIR}/config.json`, 'utf8')) as JsonObject;
+  const storedOf = (architecture: string): JsonObject =>
+    JSON.parse(readFileSync(`${goldenOf(architecture).dir}/config.json`, 'utf8')) as JsonObject;
+  const stored = storedOf('bert');
 
-  it('says what transformers wrote', () => {
-    const ours = toConfig(fromConfig(stored, 'config.json'));
-    const { torch_dtype: dtype, ...rest } = ours;
-    expect(dtype).toBe(stored['dtype']);
-    // Written out where transformers has `null`: the same as the other dropout.
-    expect(stored).toMatchObject({ ...rest, classifier_dropout: null });
-    expect(ours['classifier_dropout']).toBe(0.1);
+  it.each([
+    // transformers writes `null` for the same as the other dropout.
+    ['bert', 'classifier_dropout', 0.1, null],
+    ['distilbert', 'seq_classif_dropout', 0.2, 0.2],
+  ])('of %s says what transformers wrote', (architecture, dropout, ours, theirs) => {
+    const written = storedOf(architecture);
+    const { torch_dtype: dtype, ...rest } = toConfig(fromConfig(written, 'config.json'));
+    expect(dtype).toBe(written['dtype']);
+    expect(rest[dropout]).toBe(ours);
+    expect(written).toMatchObject({ ...rest, [dropout]: theirs });
   });
 
   it('comes back as it was written', () => {
@@ -195,6 +200,11 @@ describe('config.json', () => {
     );
     expect(shape).toMatchObject({ hiddenSize: 768, numHiddenLayers: 12, vocabSize: 30_522, classifierDropout: 0.25 });
     expect(labels).toEqual(['LABEL_0', 'LABEL_1', 'LABEL_2']);
+  });
+
+  it('of DistilBERT has its own defaults', () => {
+    const { shape } = fromConfig({ model_type: 'distilbert' }, 'config.json');
+    expect(shape).toMatchObject({ numHiddenLayers: 6, hiddenSize: 768, classifierDropout: 0.2 });
   });
 
   const broken: readonly JsonObject[] = [
@@ -223,8 +233,8 @@ describe('config.json', () => {
     });
     expect(messages).toMatchInlineSnapshot(`
       [
-        "ANNEAL_E_MODEL | \`model_type\` must be one of "bert" (did you mean "bert"?), received "brt"",
-        "ANNEAL_E_MODEL | \`model_type\` must be one of "bert", received "gpt2"",
+        "ANNEAL_E_MODEL | \`model_type\` must be one of "bert", "distilbert" (did you mean "bert"?), received "brt"",
+        "ANNEAL_E_MODEL | \`model_type\` must be one of "bert", "distilbert", received "gpt2"",
         "ANNEAL_E_MODEL | hidden size 15 is not divisible by 4 attention heads | use 3 heads",
         "ANNEAL_E_MODEL | \`hidden_size\` must be a number, received "16"",
         "ANNEAL_E_MODEL | \`num_hidden_layers\` must be an integer of at least 1, received 1.5",

@@ -68,10 +68,24 @@ describe('a new model', () => {
       torch_dtype: 'float32',
     });
     expect(model.padding).toEqual({ input_ids: 2 });
+    expect(model.defaults).toEqual({ token_type_ids: 0 });
     expect(model.graph.outputs.get('logits')!.shape).toEqual(['batch', 2]);
     expect([...model.graph.parameters.values()].every((parameter) => parameter.trainable)).toBe(true);
     expect(plugin.logs.map((entry) => entry.message)).toEqual([
       'bert: 1 layers of 16 with 4 heads, vocabulary 40, 4.4K parameters',
+    ]);
+  });
+
+  it('of another family has its names and no segments', async () => {
+    const { model } = await resolved({ ...TINY, architecture: 'distilbert' });
+    expect(model.config).toMatchObject({ model_type: 'distilbert', dim: 16, n_layers: 1, seq_classif_dropout: 0.2 });
+    expect(model.defaults).toEqual({});
+    expect([...model.graph.inputs.keys()]).toEqual(['input_ids', 'attention_mask']);
+    expect(model.graph.nodes.filter((node) => node.op === 'Dropout').map((node) => node.scope)).toEqual([
+      'distilbert.embeddings',
+      'distilbert.transformer.layer.0.attention',
+      'distilbert.transformer.layer.0',
+      'classifier',
     ]);
   });
 
@@ -187,7 +201,7 @@ describe('errors', () => {
         "ANNEAL_E_OPTIONS
       option \`numAttentionHeads\` must divide \`hiddenSize\`, which is 768, received 7",
         "ANNEAL_E_OPTIONS
-      option \`architecture\` must be one of "bert" (did you mean "bert"?), received "brt"",
+      option \`architecture\` must be one of "bert", "distilbert" (did you mean "bert"?), received "brt"",
         "ANNEAL_E_OPTIONS
       option \`hiddenAct\` must be one of "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", "tanh" (did you mean "gelu"?), received "gleu"",
         "ANNEAL_E_OPTIONS

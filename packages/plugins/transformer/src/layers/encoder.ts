@@ -64,15 +64,20 @@ export function encoderLayer(ctx: EncoderContext, index: number, x: Value, mask:
   const { architecture, shape } = ctx;
   const path = `${architecture.layers}.${index}`;
   const { attention, mlp } = architecture;
-  const { hiddenDropoutProb: rate, layerNormEps } = shape;
-  const residual = (branch: Value, input: Value, norm: string): Value => {
+  const { hiddenDropoutProb, layerNormEps } = shape;
+  const residual = (branch: Value, input: Value, norm: string, rate: number): Value => {
     const { ops } = ctx.g;
     const at = `${path}.${norm}`;
     const sum = ctx.g.scope(parentOf(at), () => ops.add(ops.dropout(branch, { rate }), input));
     return layerNorm(ctx, at, sum, layerNormEps);
   };
-  const attended = residual(selfAttention(ctx, path, x, mask), x, attention.norm);
-  return residual(feedForward(ctx, path, attended), attended, mlp.norm);
+  const attended = residual(
+    selfAttention(ctx, path, x, mask),
+    x,
+    attention.norm,
+    attention.outputDropout ? hiddenDropoutProb : 0,
+  );
+  return residual(feedForward(ctx, path, attended), attended, mlp.norm, hiddenDropoutProb);
 }
 
 /** `softmax(Q·Kᵀ/√d + mask)·V` by heads (Vaswani et al., 2017), then the output projection. */
