@@ -1,1 +1,1 @@
-export { labelSmoothing, type LabelSmoothingOptions } from './plugin.ts';
+export { labelSmoothing, labelSmoothing as default, type LabelSmoothingOptions } from './plugin.ts';

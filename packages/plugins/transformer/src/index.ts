@@ -7,5 +7,5 @@ export type { WeightSource, WeightSpec } from './layers/context.ts';
 export type { Pooling } from './layers/heads.ts';
 export { createModel } from './model.ts';
 export type { TransformerOptions } from './options.ts';
-export { transformer } from './plugin.ts';
+export { transformer, transformer as default } from './plugin.ts';
 export { type Vocabulary, vocabularyOf } from './vocabulary.ts';
