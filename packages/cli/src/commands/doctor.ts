@@ -147,9 +147,14 @@ function versions(root: string): readonly Finding[] {
   return typeof own === 'string' ? [{ name: 'core', ok: undefined, text: own, data: own }] : [];
 }
 
-function line({ name, ok, text, fix }: Finding, style: Style): string {
-  const mark = ok === undefined ? style.dim('·') : ok ? style.green('✓') : style.red('✗');
-  return `${mark} ${name.padEnd(13)} ${text}${fix === undefined ? '' : `\n  ${' '.repeat(13)} ${style.dim('fix')} ${fix}`}`;
+function table(findings: readonly Finding[], style: Style): string {
+  const width = Math.max(...findings.map(({ name }) => name.length));
+  const lines = findings.map(({ name, ok, text, fix }) => {
+    const mark = ok === undefined ? style.dim('·') : ok ? style.green('✓') : style.red('✗');
+    const advice = fix === undefined ? '' : `\n  ${' '.repeat(width)}  ${style.dim('fix')} ${fix}`;
+    return `${mark} ${name.padEnd(width)}  ${text}${advice}`;
+  });
+  return lines.join('\n');
 }
 
 /** `anneal doctor`: exits with 1 when something does not work. */
@@ -164,6 +169,6 @@ export const doctor: Command = async (context) => {
     ...(await backends(root, backend)),
   ];
   if (context.options.flag('json')) context.json(findings);
-  else context.print(findings.map((one) => line(one, context.style)).join('\n'));
+  else context.print(table(findings, context.style));
   return findings.some(({ ok }) => ok === false) ? 1 : 0;
 };

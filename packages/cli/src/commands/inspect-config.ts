@@ -4,6 +4,7 @@ import {
   AnnealError,
   type ConfigOrigin,
   explainConfig,
+  isPlugin,
   pathText,
   type Plugin,
   type ResolvedConfig,
@@ -26,7 +27,11 @@ function valueText(value: unknown): string {
 /** How plugins of a layer are shown: `lora`, not the object. */
 function pluginText(value: unknown): string {
   if (typeof value === 'string') return value;
-  if (Array.isArray(value)) return value.map(pluginText).join(', ');
+  if (Array.isArray(value)) {
+    const [first, second] = value as readonly unknown[];
+    const isNamed = value.length === 2 && typeof first === 'string' && typeof second === 'object' && !isPlugin(second);
+    return isNamed ? first : value.map(pluginText).join(', ');
+  }
   return typeof value === 'object' && value !== null && 'name' in value ? String(value.name) : valueText(value);
 }
 

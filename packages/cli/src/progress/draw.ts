@@ -1,4 +1,4 @@
-import { clock, count, short } from '../ui/numbers.ts';
+import { clock, count, rate } from '../ui/numbers.ts';
 import type { Style } from '../ui/style.ts';
 import { cut, oneLine, padEnd, widthOf } from '../ui/text.ts';
 import type { Bar } from './state.ts';
@@ -8,15 +8,17 @@ const MIN_BAR = 8;
 const FILLED = '━';
 const EMPTY = '─';
 
+const shareOf = (done: number, total: number): number => Math.max(0, Math.min(1, done / total));
+
 /** `1,234/5,000`, or what is known. */
 export const amount = ({ done, total }: Bar): string =>
   total === undefined ? count(done) : `${count(done)}/${count(total)}`;
 
 /** `12.3/s`. */
-export const rateText = ({ rate }: Bar): string => (rate === undefined ? '' : `${short(rate)}/s`);
+export const rateText = (bar: Bar): string => (bar.rate === undefined ? '' : rate(bar.rate));
 
 export const percent = ({ done, total }: Bar): string =>
-  total === undefined || total <= 0 ? '' : `${Math.floor(Math.min(1, done / total) * 100)} %`;
+  total === undefined || total <= 0 ? '' : `${Math.floor(shareOf(done, total) * 100)} %`;
 
 /** Two spaces between what there is. */
 const join = (parts: readonly string[]): string => parts.filter((part) => part !== '').join('  ');
@@ -42,6 +44,6 @@ export function drawBar(bar: Bar, labelWidth: number, width: number, style: Styl
   const text = rest.find((candidate) => room(candidate) >= (hasBar ? MIN_BAR : 0)) ?? (rest.at(-1) as string);
   const size = Math.min(MAX_BAR, room(text));
   if (!hasBar || size < MIN_BAR) return cut(join([label, text.trim()]), width);
-  const filled = Math.round(Math.min(1, bar.done / (bar.total as number)) * size);
+  const filled = Math.round(shareOf(bar.done, bar.total as number) * size);
   return join([label, style.cyan(FILLED.repeat(filled)) + style.dim(EMPTY.repeat(size - filled)), text]);
 }

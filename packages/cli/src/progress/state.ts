@@ -25,7 +25,20 @@ interface Track {
   total: number | undefined;
   note: string | undefined;
   start: number;
+  /** Of the last event. */
+  time: number;
   points: [time: number, done: number][];
+}
+
+/**
+ * Units per second over the window. Until the next event is due the clock stands still; work that has come to a halt
+ * becomes slower and slower.
+ */
+function rateOf({ done, time, points }: Track, now: number): number | undefined {
+  const [from, first] = points[0] ?? [now, done];
+  if (time - from < 0.5 || done <= first) return undefined;
+  const usual = (time - from) / Math.max(1, points.length - 1);
+  return (done - first) / Math.max(time - from, now - from - usual);
 }
 
 /** What is going on in a run, from its events. Times are in seconds of the given clock. */
@@ -52,8 +65,8 @@ export class ProgressState {
       return;
     }
     const { label, done, total, note } = event;
-    const track = this.#bars.get(event.id) ?? { label, done, total, note, start: now, points: [] };
-    Object.assign(track, { label, done, total, note: note ?? track.note });
+    const track = this.#bars.get(event.id) ?? { label, done, total, note, start: now, time: now, points: [] };
+    Object.assign(track, { label, done, total, note: note ?? track.note, time: now });
     const last = track.points.at(-1);
     if (last === undefined || now - last[0] >= WINDOW / MAX_POINTS) track.points.push([now, done]);
     while (track.points.length > 2 && now - (track.points[1]?.[0] ?? now) > WINDOW) track.points.shift();
@@ -69,9 +82,9 @@ export class ProgressState {
 
   bars(): readonly Bar[] {
     const now = this.#now();
-    return [...this.#bars.values()].map(({ label, done, total, note, start, points }) => {
-      const [from, first] = points[0] ?? [now, done];
-      const rate = now - from >= 0.5 && done > first ? (done - first) / (now - from) : undefined;
+    return [...this.#bars.values()].map((track) => {
+      const { label, done, total, note, start } = track;
+      const rate = rateOf(track, now);
       const eta = rate !== undefined && total !== undefined && total >= done ? (total - done) / rate : undefined;
       return { label, done, total, note, since: now - start, rate, eta };
     });

@@ -13,21 +13,26 @@ export function digits(value: number): string {
   return Math.abs(value) >= 99.95 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3);
 }
 
-function scaled(value: number, units: readonly string[]): string {
+const STEPS = ['', ' k', ' M', ' G', ' T'];
+
+function scaled(value: number, units: readonly string[], keepWhole: boolean): string {
   let size = value;
   let unit = 0;
   while (Math.abs(size) >= 999.5 && unit < units.length - 1) {
     size /= 1000;
     unit++;
   }
-  return `${unit === 0 && Number.isInteger(size) ? size : digits(size)}${units[unit] ?? ''}`;
+  return `${keepWhole && unit === 0 && Number.isInteger(size) ? size : digits(size)}${units[unit] ?? ''}`;
 }
 
 /** `1.20 k`, `45.0 M`: decimal steps, for counts. */
-export const short = (value: number): string => scaled(value, ['', ' k', ' M', ' G', ' T']);
+export const short = (value: number): string => scaled(value, STEPS, true);
+
+/** `2.00/s`, `1.21 k/s`: always three digits, so that a running number keeps its width. */
+export const rate = (value: number): string => `${scaled(value, STEPS, false)}/s`;
 
 /** `3.40 MB`: decimal steps, as disks and downloads are measured. */
-export const bytes = (value: number): string => scaled(value, [' B', ' kB', ' MB', ' GB', ' TB']);
+export const bytes = (value: number): string => scaled(value, [' B', ' kB', ' MB', ' GB', ' TB'], true);
 
 /** `0.8 s`, `42 s`, `3 min 12 s`, `2 h 5 min`. */
 export function duration(seconds: number): string {

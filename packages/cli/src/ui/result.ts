@@ -1,6 +1,6 @@
 import type { FlatMetrics, Metric, Report, RunResult } from '@anneal/core';
 
-import { bytes, count, digits, duration, quality, short, signed } from './numbers.ts';
+import { bytes, clock, count, digits, duration, quality, rate, short, signed } from './numbers.ts';
 import type { Style } from './style.ts';
 import { columns, oneLine, wrap } from './text.ts';
 
@@ -23,7 +23,7 @@ const ms = (value: number): string => `${digits(value)} ms`;
 const COSTS: Readonly<Record<string, Cost>> = {
   latencyMsP50: { label: 'latency p50', text: ms, better: -1 },
   latencyMsP95: { label: 'latency p95', text: ms, better: -1 },
-  throughput: { label: 'throughput', text: (value) => `${short(value)}/s`, better: 1 },
+  throughput: { label: 'throughput', text: rate, better: 1 },
   bytes: { label: 'size', text: bytes, better: -1 },
   peakRssMb: { label: 'peak memory', text: (value) => `${digits(value)} MiB`, better: -1 },
 };
@@ -95,7 +95,7 @@ function training({ train }: Report, width: number): string {
       `${count(steps)} steps`,
       `${short(trainableParameters)} weights`,
       `${short(tokensPerSecond)} tok/s`,
-      duration(seconds),
+      clock(seconds),
       best === undefined ? '' : `${oneLine(best.metric)} ${quality(best.value)} at ${count(best.step)}`,
     ]),
     { align: ['left', 'right', 'right', 'right', 'right'], width },

@@ -1,0 +1,252 @@
+import { join } from 'node:path';
+
+import { type Graph, GraphBuilder, tensor, type Value, zeros } from '@anneal/graph';
+import { saveOnnx } from '@anneal/graph/node';
+import { describe, expect, it } from 'vitest';
+
+import { flopStats, graphStats } from '../src/graph-stats.ts';
+import { main } from '../src/main.ts';
+import { fakeIo, fakeServices, folder } from './fakes.ts';
+
+async function run(cwd: string, ...argv: string[]) {
+  const io = fakeIo({ cwd });
+  const code = await main(argv, io, argv[1] === 'hooks' || argv[0] === 'plan' ? fakeServices().services : undefined);
+  return { code, out: io.stdout.text(), err: io.stderr.text() };
+}
+
+/** A plugin without any dependency, with one option. */
+const plugin = `
+const schema = { '~standard': { version: 1, vendor: 'own', validate: ({ rank = 8, ...rest }) =>
+  Object.keys(rest).length > 0 ? { issues: [{ message: 'unknown key', path: [Object.keys(rest)[0]] }] } : { value: { rank } } } };
+export default Object.assign(
+  (options = {}) => ({ name: 'own', version: '1.0.0', before: ['x'], after: [], options, schema, setup() {}, [Symbol.for('anneal.plugin')]: true }),
+  { pluginName: 'own', schema },
+);`;
+const project = {
+  'package.json': {
+    type: 'module',
+    devDependencies: { 'anneal-plugin-own': '1', 'anneal-plugin-gone': '1', other: '1' },
+  },
+  'anneal.config.json': {
+    name: 'demo',
+    plugins: [['own', { rank: 4 }]],
+    gates: { 'size.ratio': '<= 0.5' },
+    env: { fast: { train: { epochs: 1 } } },
+  },
+  'node_modules/anneal-plugin-own/package.json': { name: 'anneal-plugin-own', type: 'module', exports: './index.js' },
+  'node_modules/anneal-plugin-own/index.js': plugin,
+};
+
+describe('inspect config', () => {
+  it('shows every value with its source', async () => {
+    const { code, out } = await run(folder(project), 'inspect', 'config', '--mode', 'fast', '--seed', '3');
+    expect(code).toBe(0);
+    const rows = out.split('\n').map((line) => line.trim().split(/ {2,}/));
+    expect(rows).toContainEqual(['seed', '3', '--set seed']);
+    expect(rows).toContainEqual(['train.epochs', '1', 'anneal.config.json (env.fast)']);
+    expect(rows).toContainEqual(['train.batchSize', '32', 'defaults']);
+    expect(rows).toContainEqual(['plugins', 'own', 'anneal.config.json']);
+    expect(rows).toContainEqual(['gates["size.ratio"]', '"<= 0.5"', 'anneal.config.json']);
+    expect(rows).toContainEqual(['main', 'new model', 'train, evaluate, emit', 'own']);
+  });
+
+  it('prints JSON', async () => {
+    const { out } = await run(folder(project), 'inspect', 'config', '--json');
+    expect(JSON.parse(out)).toMatchObject({
+      name: 'demo',
+      stages: [{ name: 'main', plugins: ['own'], train: { epochs: 3 } }],
+    });
+  });
+
+  it('exits with 2 when the config is not valid', async () => {
+    const cwd = folder({ ...project, 'anneal.config.json': { plugins: [['own', { rnk: 1 }]], sed: 1 } });
+    const { code, err } = await run(cwd, 'inspect', 'config');
+    expect(code).toBe(2);
+    expect(err).toContain('unknown key `sed`, did you mean `seed`?\n  at  sed  (anneal.config.json)');
+  });
+});
+
+it('inspect plugins shows given and completed options', async () => {
+  const { code, out } = await run(folder(project), 'inspect', 'plugins');
+  expect(code).toBe(0);
+  expect(out).toBe('main\n  own 1.0.0, before x\n    rank  4\n');
+  const json = await run(
+    folder({ ...project, 'anneal.config.json': { plugins: ['own'] } }),
+    'inspect',
+    'plugins',
+    '--json',
+  );
+  expect(JSON.parse(json.out)).toMatchObject([
+    { stage: 'main', plugins: [{ name: 'own', given: {}, options: { rank: 8 } }] },
+  ]);
+});
+
+it('inspect hooks shows taps in order, all or of one hook', async () => {
+  const all = await run('/nowhere', 'inspect', 'hooks');
+  expect(all.out).toBe(
+    'main\n  train.transformLoss      lora      sync-waterfall\n  compress.transformModel  quantize  waterfall, at 400\n',
+  );
+  const group = await run('/nowhere', 'inspect', 'hooks', 'compress', '--json');
+  expect(JSON.parse(group.out)).toMatchObject([{ plugin: 'quantize', order: 400 }]);
+});
+
+it('plan shows what is cached', async () => {
+  const { code, out } = await run('/nowhere', 'plan');
+  expect(code).toBe(0);
+  expect(out).toMatchInlineSnapshot(`
+    "  stage  phase          key           plugins
+      main   data   cached  aaaaaaaaaaaa  text-data
+      main   train  run     bbbbbbbbbbbb
+
+    1 of 2 phases would run
+    "
+  `);
+  expect(JSON.parse((await run('/nowhere', 'plan', '--json')).out)).toHaveLength(2);
+});
+
+it('schema describes installed plugins, even when the config is not valid', async () => {
+  const { code, out } = await run(folder(project), 'schema');
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({
+    definitions: { own: { $comment: expect.stringContaining('own') as string } },
+  });
+  const broken = folder({ ...project, 'anneal.config.json': { plugins: 7 } });
+  const written = await run(broken, 'schema', '--output', 'x.json');
+  expect(written.out).toContain('wrote x.json with the options of 1 plugins: own');
+  expect((await run(folder(), 'schema')).code).toBe(0);
+});
+
+describe('doctor', () => {
+  it('finds what is not installed', async () => {
+    const { code, out } = await run(folder(project), 'doctor');
+    expect(code).toBe(1);
+    expect(out).toContain(` ${process.version} on `);
+    expect(out).toMatch(/✗ plugins +not installed: anneal-plugin-gone/);
+    expect(out).toMatch(/✗ backend onnx +not installed\n +fix run `npm install -D @anneal\/backend-onnx`/);
+  });
+
+  it.each([
+    [
+      'export const ownDoctor = async () => ({ runtime: "own 1.0", computes: true, gflops: 171.234, list: [] })',
+      0,
+      '✓ backend @me/b  own 1.0, computes, gflops 171',
+    ],
+    ['export const ownDoctor = async () => ({ computes: false })', 1, '✗ backend @me/b  not computes'],
+    ['export const ownDoctor = async () => { throw new Error("no library") }', 1, '✗ backend @me/b  no library'],
+    ['throw new Error("cannot load")', 1, '✗ backend @me/b  cannot load'],
+    ['export const openBackend = 1', 0, '· backend @me/b  installed; it has no self-test'],
+  ])('asks backends: %s', async (source, exit, line) => {
+    const cwd = folder({
+      'package.json': {},
+      'anneal.config.json': { backend: '@me/b' },
+      'node_modules/@me/b/package.json': { name: '@me/b', type: 'module', exports: './index.js' },
+      'node_modules/@me/b/index.js': source,
+    });
+    const { code, out } = await run(cwd, 'doctor');
+    expect(out).toContain(line);
+    expect(code).toBe(exit);
+  });
+
+  it('goes on without a config, and with one that is not valid', async () => {
+    const none = await run(folder({ 'package.json': {} }), 'doctor', '--json');
+    const findings = JSON.parse(none.out) as { name: string; ok?: boolean; fix?: string }[];
+    expect(findings.find(({ name }) => name === 'config')).toMatchObject({ fix: 'run `anneal init`' });
+    const broken = await run(folder({ 'anneal.config.json': { sed: 1 } }), 'doctor');
+    expect(broken.code).toBe(1);
+    expect(broken.out).toMatch(/✗ config +ANNEAL_E_CONFIG {2}unknown key `sed`/);
+  });
+});
+
+const only = ([value]: readonly (Value | undefined)[]): Value => value as Value;
+
+/** x [batch, 4] · W [4, 3], then a relu. */
+function small(refused = false): Graph {
+  const g = new GraphBuilder();
+  const x = g.input('x', 'float32', ['batch', 4]);
+  const w = g.parameter(
+    'encoder.weight',
+    tensor(
+      'float32',
+      [4, 3],
+      Array.from({ length: 12 }, (_, i) => i),
+    ),
+  );
+  const table = g.parameter('table', zeros('float32', [100, 4]));
+  const h = g.ops.relu(g.ops.matmul(g.ops.add(x, g.ops.mean(table, { axes: [0] })), w));
+  if (refused) g.output('i', only(g.node('DynamicQuantizeLinear', [h], { outputs: 3 })));
+  else g.output('y', h);
+  return g.build({ name: 'small' });
+}
+
+describe('graph', () => {
+  it('counts operators, weights and bytes', () => {
+    const stats = graphStats(small());
+    expect(stats).toMatchObject({
+      parameters: 412,
+      parameterBytes: 1648,
+      bytesByType: { float32: 1648 },
+      obstacles: [],
+    });
+    expect(stats.tensors.map(({ name, bytes }) => [name, bytes])).toEqual([
+      ['table', 1600],
+      ['encoder.weight', 48],
+    ]);
+    expect(stats.ops.reduce((sum, { count }) => sum + count, 0)).toBe(stats.nodes);
+    expect(stats.inputs).toEqual([{ name: 'x', dtype: 'float32', shape: ['batch', 4] }]);
+  });
+
+  it('reads a file and prints what it finds', async () => {
+    const cwd = folder();
+    await saveOnnx(small(), join(cwd, 'm.onnx'));
+    const { code, out } = await run(cwd, 'inspect', 'graph', 'm.onnx', '--dim', 'batch=5');
+    expect(code).toBe(0);
+    // 2 · 5 · 4 · 3
+    expect(out).toContain('120FLOP with batch 5');
+    expect(out).toContain('✓ differentiable');
+    const json = JSON.parse((await run(cwd, 'inspect', 'graph', 'm.onnx', '--json', '--top', '1')).out) as object;
+    expect(json).toMatchObject({
+      parameters: 412,
+      tensors: [{ name: 'table' }],
+      work: { flops: 24, dims: { batch: 1 } },
+    });
+  });
+
+  it.each([
+    [['m.onnx', '--dim', 'bach=5'], 2, 'has no symbolic dimension `bach`'],
+    [['m.onnx', '--dim', 'batch=0'], 2, 'must be a whole number'],
+    [['m.onnx', '--top', 'x'], 2, '`--top` must be a whole number'],
+    [['no.onnx'], 1, 'ANNEAL_E_FORMAT'],
+    [['package.json'], 1, 'ANNEAL_E_FORMAT'],
+    [[], 2, 'needs a file'],
+  ])('says what is wrong: %j', async (argv, exit, message) => {
+    const cwd = folder({ 'package.json': {} });
+    await saveOnnx(small(), join(cwd, 'm.onnx'));
+    const { code, err } = await run(cwd, 'inspect', 'graph', ...argv);
+    expect(err).toContain(message);
+    expect(code).toBe(exit);
+  });
+});
+
+it('counts the work of products and convolutions', () => {
+  const g = new GraphBuilder();
+  const a = g.input('a', 'float32', [2, 5, 4]);
+  const w = g.parameter('w', zeros('float32', [4, 3]));
+  g.output('y', g.ops.matmul(a, w));
+  const image = g.input('image', 'float32', [1, 2, 8, 8]);
+  const kernel = g.parameter('kernel', zeros('float32', [6, 2, 3, 3]));
+  g.output('c', only(g.node('Conv', [image, kernel])));
+  const m = g.input('m', 'float32', [4, 7]);
+  g.output('g', only(g.node('Gemm', [m, w], { attributes: { transA: { int: 1 } } })));
+  const { flops, byOp } = flopStats(g.build({ name: 'x' }), {});
+  expect(Object.fromEntries(byOp.map(({ op, flops: one }) => [op, one]))).toEqual({
+    MatMul: 2 * (2 * 5 * 3) * 4,
+    Conv: 2 * (6 * 6 * 6) * (2 * 3 * 3),
+    Gemm: 2 * (7 * 3) * 4,
+  });
+  expect(flops).toBe(240 + 7776 + 168);
+});
+
+it('names operators that gradients cannot pass', () => {
+  const { obstacles } = graphStats(small(true));
+  expect(obstacles).toMatchObject([{ op: 'DynamicQuantizeLinear', count: 1 }]);
+});
