@@ -7,11 +7,12 @@ import { builtinOptimizer } from '../packages/core/src/train/optimizers.ts';
 import { FEED, stateName, stateShapes, type StepSource, traceStep } from '../packages/core/src/train/step-graph.ts';
 import { gemmRates } from './lib/gemm.ts';
 import { encoderModel, encoderTask } from './lib/encoder.ts';
+import { operatorTimes } from './lib/profile.ts';
 
 /**
  * The training step of a BERT encoder: forward, backward, clipping and AdamW in one program.
  *
- * `pnpm bench train [--hidden 256] [--layers 4] [--heads 4] [--batch 32] [--seq 128] [--vocab 8000] [--steps 20] [--json]`
+ * `pnpm bench train [--hidden 256] [--layers 4] [--heads 4] [--batch 32] [--seq 128] [--vocab 8000] [--steps 20] [--profile] [--json]`
  */
 const flag = (name: string, fallback: number): number => {
   const at = process.argv.indexOf(`--${name}`);
@@ -108,3 +109,9 @@ if (json) console.log(JSON.stringify(result));
 else
   for (const [key, value] of Object.entries(result))
     console.log(`${key.padEnd(16)} ${typeof value === 'number' ? Number(value.toPrecision(4)) : value}`);
+if (process.argv.includes('--profile')) {
+  for (const { op, ms, share } of await operatorTimes(graph, feeds)) {
+    if (share > 0.002)
+      console.log(`${op.padEnd(24)} ${ms.toFixed(1).padStart(8)} ms ${(100 * share).toFixed(1).padStart(6)} %`);
+  }
+}

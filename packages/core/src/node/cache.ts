@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Logger } from '../observe/logger.ts';
 import { writeFolder } from './files.ts';
+import { digestFile } from './hash.ts';
 
 interface Manifest {
   readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
@@ -54,9 +54,9 @@ export class Cache {
   async #check(folder: string): Promise<string | undefined> {
     const manifest = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
     for (const [name, { bytes, sha256 }] of Object.entries(manifest.files)) {
-      const data = await readFile(join(folder, name));
-      if (data.byteLength !== bytes) return `${name} has ${data.byteLength} bytes instead of ${bytes}`;
-      if (createHash('sha256').update(data).digest('hex') !== sha256) return `${name} has changed`;
+      const { size } = await stat(join(folder, name));
+      if (size !== bytes) return `${name} has ${size} bytes instead of ${bytes}`;
+      if ((await digestFile(join(folder, name))) !== sha256) return `${name} has changed`;
     }
     return undefined;
   }
@@ -68,8 +68,8 @@ export class Cache {
       await fill(temporary);
       const files: Record<string, { bytes: number; sha256: string }> = {};
       for (const name of (await readdir(temporary)).toSorted()) {
-        const data = await readFile(join(temporary, name));
-        files[name] = { bytes: data.byteLength, sha256: createHash('sha256').update(data).digest('hex') };
+        const { size } = await stat(join(temporary, name));
+        files[name] = { bytes: size, sha256: await digestFile(join(temporary, name)) };
       }
       await writeFile(join(temporary, MANIFEST), JSON.stringify({ files } satisfies Manifest));
     });

@@ -30,7 +30,8 @@ function canonical(value: unknown): string {
   return JSON.stringify(value);
 }
 
-async function digestFile(path: string): Promise<string> {
+/** SHA-256 of a file's bytes, streamed: models do not fit into one buffer. */
+export async function digestFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
   return hash.digest('hex');
