@@ -78,6 +78,7 @@ export { scopeOfNodeName } from './formats/onnx/names.ts';
 export type { OpenExternal } from './formats/onnx/from-proto.ts';
 export { decodeOnnx, encodeOnnx } from './formats/onnx/model.ts';
 export type { ModelProto } from './formats/onnx/proto/onnx_pb.ts';
+export { decodeOnnxTensor } from './formats/onnx/tensor-file.ts';
 export { readOnnx, type ReadOnnxOptions } from './formats/onnx/read.ts';
 export { type OnnxModel, writeOnnx, type WriteOnnxOptions } from './formats/onnx/write.ts';
 export { readSafetensors, type Safetensors } from './formats/safetensors/read.ts';

@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.ts';
 import { attr, type Dim } from '../ir.ts';
-import { axisOf, type InferContext, type InferRule, required, type TensorType } from './types.ts';
+import { axisOf, type InferContext, type InferRule, required, shapeError, type TensorType } from './types.ts';
 
 /** Axes of a reduction: an attribute in old opsets, input 1 in newer ones. `undefined`: all of them. */
 export function reductionAxes(ctx: InferContext, rank: number): readonly number[] | undefined {
@@ -18,8 +18,10 @@ function reduced(ctx: InferContext, axes: readonly number[] | undefined, dtype: 
   const x = required(ctx, 0);
   const keep = attr.int(ctx, 'keepdims', 1) === 1;
   if (axes === undefined) {
-    // Axes are computed at run time: with keepdims the rank is known, the sizes are not.
-    return { dtype, shape: x.shape.map((_, i) => ctx.freshDim(`${ctx.op}_${i}`)) };
+    // Axes are computed at run time: how many there are may be known, the sizes that stay are not.
+    const count = keep ? 0 : required(ctx, 1).shape[0];
+    if (typeof count !== 'number' || count > x.rank) throw shapeError(ctx, 'the rank of the output is unknown');
+    return { dtype, shape: x.shape.slice(count).map((_, i) => ctx.freshDim(`${ctx.op}_${i}`)) };
   }
   const shape: Dim[] = [];
   x.shape.forEach((dim, i) => {

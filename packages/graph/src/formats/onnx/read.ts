@@ -1,4 +1,5 @@
 import { isFloat } from '../../dtype.ts';
+import { upgradedOpsets } from '../../canonicalize/opset/index.ts';
 import type { Graph } from '../../ir.ts';
 import { byteLengthOf, type ByteSource, loadTensor, type TensorData, type TensorSource } from '../../tensor.ts';
 import { formatError } from '../error.ts';
@@ -36,8 +37,9 @@ interface Stored {
  * Initializers above 1 KiB, and float ones with at least one axis, are parameters; the others, and `Constant` nodes up
  * to 1 KiB, are constants. Parameters get the module paths of the checkpoint that they came from where the file tells:
  * PyTorch's `onnx::MatMul_12`, used by the node `/model/layers.0/q_proj/MatMul`, is `model.layers.0.q_proj.weight`.
- * Model-local functions are inlined, and of an `If` whose condition is known the branch that it selects. Nodes that no
- * output needs are left out.
+ * Nodes of operator sets before 21 get the form that they have in 21 (attributes that became inputs and the like), which
+ * is what the graph then says. Model-local functions are inlined, and of an `If` whose condition is known the branch that it selects; `CastLike`
+ * becomes `Cast`. Nodes that no output needs are left out.
  *
  * @throws GraphError `ANNEAL_E_FORMAT` when the file is damaged, not ONNX, or uses what is not supported (loops,
  * sequences, strings); it names file, tensor or node, and byte offset. `ANNEAL_E_SHAPE`, `ANNEAL_E_DTYPE` and
@@ -65,7 +67,7 @@ export async function readOnnx(source: ByteSource, options: ReadOnnxOptions = {}
     outputs.add(name);
     g.output(name, value);
   }
-  return g.build({ name: graph.name, opsets, metadata: fromProps(model.metadataProps) });
+  return g.build({ name: graph.name, opsets: upgradedOpsets(opsets), metadata: fromProps(model.metadataProps) });
 }
 
 function opsetsOf(model: ModelProto, file: string): Record<string, number> {

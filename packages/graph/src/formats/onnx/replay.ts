@@ -1,9 +1,11 @@
-import { GraphBuilder } from '../../builder.ts';
+import { GraphBuilder, type NodeOptions } from '../../builder.ts';
+import type { Form } from '../../canonicalize/opset/form.ts';
+import { CANONICAL_OPSET, upgrade, upgradedOpsets } from '../../canonicalize/opset/index.ts';
 import { DTYPES, isFloat } from '../../dtype.ts';
 import { GraphError } from '../../error.ts';
 import { inferRule, opKey, type TensorType } from '../../infer/index.ts';
 import { store } from '../../interpret/array.ts';
-import type { Attributes, Dim, Graph, Node, Value } from '../../ir.ts';
+import type { Attributes, Dim, Graph, Value } from '../../ir.ts';
 import type { TensorData } from '../../tensor.ts';
 import { formatError } from '../error.ts';
 import { ConstantFolder } from './fold.ts';
@@ -29,7 +31,7 @@ const MAX_SYMBOL = 1024;
 export class Replay {
   readonly g: GraphBuilder = new GraphBuilder();
   readonly names: ParameterNames = new ParameterNames();
-  readonly top: Scope = new Scope();
+  readonly top: Scope;
   readonly symbols: Symbols = new Symbols();
   readonly #file: string;
   readonly #functions: FunctionTable;
@@ -42,8 +44,9 @@ export class Replay {
   constructor(file: string, model: ModelProto, opsets: Graph['opsets'], specialise: boolean) {
     this.#file = file;
     this.#specialise = specialise;
+    this.top = new Scope(opsets[''] ?? CANONICAL_OPSET);
     this.#functions = new FunctionTable(model.functions, file);
-    this.#folder = new ConstantFolder(this.g, opsets);
+    this.#folder = new ConstantFolder(this.g, upgradedOpsets(opsets));
   }
 
   /** Gives a value its name in the outermost graph. */
@@ -112,28 +115,52 @@ export class Replay {
     const attributes = attributesOf(proto.attribute, place);
     if (domain === '' && proto.opType === 'Constant') return [this.#constant(proto, attributes, place)];
     if (proto.opType === 'Identity' && fromProps(proto.metadataProps)[META.alias] === 'true') return inputs;
-    return this.#append(proto, domain, inputs, attributes, scope);
+    if (domain === '' && proto.opType === 'CastLike' && inputs[1]) {
+      const to = { int: DTYPES[inputs[1].dtype].onnx };
+      return this.#append('Cast', proto, domain, inputs.slice(0, 1), { ...attributes, to }, scope);
+    }
+    return this.#append(proto.opType, proto, domain, inputs, attributes, scope);
   }
 
   #append(
+    op: string,
     proto: NodeProto,
     domain: string,
     inputs: readonly (Value | undefined)[],
     attributes: Attributes,
     scope: Scope,
   ): readonly (Value | undefined)[] {
-    const known = inferRule(opKey(domain, proto.opType)) !== undefined;
-    const values = this.g.node(proto.opType, inputs, {
+    const start = this.g.nodes.length;
+    const written: Form = { op, inputs, attributes, outputs: proto.output.map((name) => name !== '') };
+    const form = domain === '' ? upgrade(written, scope.opset, this.g) : written;
+    const values = 'op' in form ? this.#form(form, domain, proto, scope) : form;
+    for (const node of this.g.nodes.slice(start)) this.#folder.add(node);
+    return this.#specialise ? values.map((value) => value && (this.#folded(value) ?? value)) : values;
+  }
+
+  #form({ op, inputs, attributes, outputs }: Form, domain: string, proto: NodeProto, scope: Scope): readonly (Value | undefined)[] {
+    const known = inferRule(opKey(domain, op)) !== undefined;
+    const values = this.#typed(op, inputs, {
       domain,
       attributes,
-      outputs: proto.output.map((name) => name !== ''),
+      outputs,
       names: proto.output,
       scope: fromProps(proto.metadataProps)[META.scope] ?? (scopeOfNode(proto) || scope.module),
       types: known ? undefined : this.#declared(proto, scope),
     });
-    this.#folder.add(this.g.nodes.at(-1) as Node);
     if (known) this.#matchSymbols(values, proto, scope);
-    return this.#specialise ? values.map((value) => value && (this.#folded(value) ?? value)) : values;
+    return values;
+  }
+
+  /** Adds a node; where its type cannot be inferred, with those inputs computed that can be. */
+  #typed(op: string, inputs: readonly (Value | undefined)[], options: NodeOptions): readonly (Value | undefined)[] {
+    try {
+      return this.g.node(op, inputs, options);
+    } catch (error) {
+      const computed = inputs.map((value) => value && (this.#folded(value) ?? value));
+      if (computed.every((value, i) => value === inputs[i] || this.g.constantOf(inputs[i] as Value))) throw error;
+      return this.g.node(op, computed, options);
+    }
   }
 
   /** A constant in place of an integer or a condition that is known by now, so that shapes computed from it are too. */
@@ -190,7 +217,8 @@ export class Replay {
     module: string,
     depth: number,
   ): readonly (Value | undefined)[] {
-    const inner = new Scope(undefined, module, depth + 1);
+    const own = body.definition.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
+    const inner = new Scope(Number(own?.version ?? this.top.opset), undefined, module, depth + 1);
     inner.describe(body.definition.valueInfo);
     body.inputs.forEach((name, i) => inner.set(name, inputs[i]));
     this.#nodes(body.nodes, inner);
@@ -213,7 +241,7 @@ export class Replay {
     const wanted = condition.data[0] === 0 ? 'else_branch' : 'then_branch';
     const graph = proto.attribute.find(({ name }) => name === wanted)?.g;
     if (graph === undefined) throw formatError(place, `If has no ${wanted}`);
-    const inner = new Scope(scope, scope.module, scope.depth + 1);
+    const inner = new Scope(scope.opset, scope, scope.module, scope.depth + 1);
     inner.describe([...graph.valueInfo, ...graph.output]);
     this.names.add(graph.node);
     for (const tensor of graph.initializer) {

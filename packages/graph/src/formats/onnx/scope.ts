@@ -10,8 +10,11 @@ export class Scope {
   readonly module: string;
   /** Calls and branches around it. */
   readonly depth: number;
+  /** Version of ai.onnx that its nodes are written in. */
+  readonly opset: number;
 
-  constructor(outer?: Scope, module: string = '', depth: number = 0) {
+  constructor(opset: number, outer?: Scope, module: string = '', depth: number = 0) {
+    this.opset = opset;
     this.#outer = outer;
     this.module = module;
     this.depth = depth;
