@@ -22,8 +22,13 @@ function targetShape(ctx: InferContext, index: number): readonly number[] | unde
 function unknownShape(ctx: InferContext, index: number): Shape {
   const length = required(ctx, index).shape[0];
   if (typeof length !== 'number') throw shapeError(ctx, `the rank of the output is unknown (input ${index})`);
-  if (length > MAX_RANK) throw shapeError(ctx, `${length} axes; at most ${MAX_RANK} are possible`);
-  return Array.from({ length }, (_, i) => ctx.freshDim(`${ctx.op}_${i}`));
+  return ofRank(ctx, length);
+}
+
+/** A shape of which only the rank is known. */
+function ofRank(ctx: InferContext, rank: number): Shape {
+  if (rank < 0 || rank > MAX_RANK) throw shapeError(ctx, `${rank} axes; at most ${MAX_RANK} are possible`);
+  return Array.from({ length: rank }, (_, i) => ctx.freshDim(`${ctx.op}_${i}`));
 }
 
 const reshape: InferRule = (ctx) => {
@@ -78,16 +83,24 @@ function axesOf(ctx: InferContext): readonly number[] | undefined {
   return attr.ints(ctx, 'axes') ?? (ctx.inputs[1] ? ctx.constant(1) : undefined);
 }
 
+/** How many axes there are, where they are computed at run time. */
+function axesCount(ctx: InferContext): number {
+  const count = required(ctx, 1).shape[0];
+  if (typeof count !== 'number') throw shapeError(ctx, 'the number of axes must be known');
+  return count;
+}
+
 const squeeze: InferRule = (ctx) => {
   const x = required(ctx, 0);
   const axes = axesOf(ctx)?.map((axis) => axisOf(ctx, axis, x.rank));
+  if (axes === undefined && ctx.inputs[1]) return [{ dtype: x.dtype, shape: ofRank(ctx, x.rank - axesCount(ctx)) }];
   return [{ dtype: x.dtype, shape: x.shape.filter((dim, i) => (axes ? !axes.includes(i) : dim !== 1)) }];
 };
 
 const unsqueeze: InferRule = (ctx) => {
   const x = required(ctx, 0);
   const given = axesOf(ctx);
-  if (given === undefined) throw shapeError(ctx, 'axes must be constant');
+  if (given === undefined) return [{ dtype: x.dtype, shape: ofRank(ctx, x.rank + axesCount(ctx)) }];
   const rank = x.rank + given.length;
   const axes = given.map((axis) => axisOf(ctx, axis, rank));
   const rest = [...x.shape];
@@ -144,7 +157,7 @@ const split: InferRule = (ctx) => {
   return Array.from({ length: count }, (_, i) => {
     let size: Dim;
     if (sizes !== undefined) size = sizes[i] as number;
-    else if (typeof total === 'number') {
+    else if (typeof total === 'number' && ctx.inputs[1] === undefined) {
       const chunk = Math.ceil(total / count);
       size = Math.min(chunk, total - chunk * i);
     } else size = ctx.freshDim('Split');
@@ -182,7 +195,8 @@ export function sliceLength(dim: number, start: number, end: number, step: numbe
 
 const pad: InferRule = (ctx) => {
   const x = required(ctx, 0);
-  const pads = attr.ints(ctx, 'pads') ?? ctx.constant(1);
+  const knownAxes = ctx.inputs[3] === undefined || ctx.constant(3) !== undefined;
+  const pads = attr.ints(ctx, 'pads') ?? (knownAxes ? ctx.constant(1) : undefined);
   const axes =
     (ctx.inputs[3] ? ctx.constant(3) : undefined)?.map((a) => axisOf(ctx, a, x.rank)) ?? x.shape.map((_, i) => i);
   const shape = x.shape.map((dim, i): Dim => {

@@ -36,7 +36,7 @@ export class ConstantFolder {
     const constant = this.#g.constantOf(value);
     if (constant) return constant.data.length <= MAX_ELEMENTS ? load(constant) : undefined;
     const node = this.#producers.get(value);
-    if (node === undefined || !isSmall(value)) return undefined;
+    if (node === undefined || !isSmall(value, node)) return undefined;
     const [first] = node.inputs;
     if (node.domain === '' && (node.op === 'Shape' || node.op === 'Size') && first) {
       return shapeResult(node, first);
@@ -49,6 +49,7 @@ export class ConstantFolder {
       if (input && array === undefined) return undefined;
       inputs.push(array);
     }
+    if (node.op === 'ConstantOfShape' && product(inputs[0]) > MAX_ELEMENTS) return undefined;
     try {
       return evaluateNode(node, inputs, this.#opsets)[node.outputs.indexOf(value)];
     } catch {
@@ -68,10 +69,32 @@ export class ConstantFolder {
   }
 }
 
-function isSmall({ shape }: Value): boolean {
-  return (
-    shape.every((dim) => typeof dim === 'number') && shape.reduce<number>((a, b) => a * Number(b), 1) <= MAX_ELEMENTS
-  );
+/** Operators whose results are no larger than their inputs, which are small, or checked once those are known. */
+const BOUNDED = new Set([
+  'Cast',
+  'Concat',
+  'ConstantOfShape',
+  'Gather',
+  'Identity',
+  'Reshape',
+  'Slice',
+  'Split',
+  'Squeeze',
+  'Unsqueeze',
+]);
+
+function product(shape: NdArray | undefined): number {
+  return shape?.data.reduce((a, b) => a * b, 1) ?? 0;
+}
+
+/** Whether a result is known to be small, also where its shape depends on what is computed. */
+function isSmall({ shape }: Value, { op, domain }: Node): boolean {
+  let size = 1;
+  for (const dim of shape) {
+    if (typeof dim === 'string') return domain === '' && BOUNDED.has(op);
+    size *= dim;
+  }
+  return size <= MAX_ELEMENTS;
 }
 
 function shapeResult(node: Node, { shape }: Value): NdArray | undefined {

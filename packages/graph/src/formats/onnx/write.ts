@@ -29,7 +29,7 @@ export interface WriteOnnxOptions {
    * parameter is referred to and not written again.
    */
   readonly stored?: ((name: string, parameter: Parameter) => StoredTensor | undefined) | undefined;
-  /** Write the types of intermediate values too. @defaultValue `false` */
+  /** Write the types of intermediate values too, as far as nodes use them. @defaultValue `false` */
   readonly valueInfo?: boolean | undefined;
   /** Raised where an element type needs a newer one. @defaultValue `10` */
   readonly irVersion?: number | undefined;
@@ -255,10 +255,11 @@ class ModelWriter {
   #intermediates(graph: Graph): ReturnType<typeof toValueInfo>[] {
     const outer = new Set<Value>([...graph.inputs.values(), ...graph.outputs.values(), ...graph.constants.keys()]);
     for (const { value } of graph.parameters.values()) outer.add(value);
+    const used = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
     const infos = [];
     for (const node of graph.nodes) {
       for (const value of node.outputs) {
-        const name = value && !outer.has(value) ? this.names.get(value) : undefined;
+        const name = used.has(value) && value && !outer.has(value) ? this.names.get(value) : undefined;
         if (name !== undefined) infos.push(toValueInfo(name, value as Value));
       }
     }
