@@ -10,7 +10,7 @@ import { plainReporter } from '../src/progress/plain.ts';
 import { ProgressState } from '../src/progress/state.ts';
 import { bytes, clock, count, duration, quality, short, signed } from '../src/ui/numbers.ts';
 import { createStyle } from '../src/ui/style.ts';
-import { columns, widthOf, wrap } from '../src/ui/text.ts';
+import { columns, cutStart, widthOf, wrap } from '../src/ui/text.ts';
 import { capture, events } from './fakes.ts';
 
 const style = createStyle(false);
@@ -257,6 +257,12 @@ describe('numbers and text', () => {
     const text = columns(rows, { align: ['left', 'right'], width: 30 });
     expect(stripVTControlCharacters(text)).toBe('  a     12  one two three four\n            five six\n  日本   3  x');
     expect(columns([])).toBe('');
+  });
+
+  it('cuts names at the start', () => {
+    expect(cutStart('layer.0.dense.weight', 30)).toBe('layer.0.dense.weight');
+    expect(cutStart('layer.0.dense.weight', 13)).toBe('…dense.weight');
+    expect(widthOf(cutStart('日本語.weight', 10))).toBeLessThanOrEqual(10);
   });
 
   it('wraps without losing a word', () => {

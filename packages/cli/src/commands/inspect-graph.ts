@@ -7,7 +7,7 @@ import { loadOnnx } from '@anneal/graph/node';
 import { type Context, widthFor } from '../context.ts';
 import { flopStats, type FlopStats, graphStats, type GraphStats } from '../graph-stats.ts';
 import { bytes, count, short } from '../ui/numbers.ts';
-import { columns, cut, oneLine } from '../ui/text.ts';
+import { columns, cutStart, oneLine } from '../ui/text.ts';
 
 /** Sizes that symbols get when none is given. */
 const BATCH = 1;
@@ -86,7 +86,7 @@ function statsText(stats: GraphStats, flops: FlopStats | string, top: number, { 
           stats.tensors
             .slice(0, top)
             .map(({ name, dtype, shape, bytes: size }) => [
-              cut(oneLine(name), nameWidth),
+              cutStart(oneLine(name), nameWidth),
               dtype,
               `[${shape.join(', ')}]`,
               bytes(size),

@@ -21,6 +21,14 @@ export function cut(text: string, width: number): string {
   return truncated ? `${text.slice(0, index)}…` : text;
 }
 
+/** The end of a text, cut to `width` columns: names of weights differ at the end. */
+export function cutStart(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  const letters = Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment);
+  while (letters.length > 0 && widthOf(letters.join('')) > width - 1) letters.shift();
+  return `…${letters.join('')}`;
+}
+
 export const padEnd = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - widthOf(text)));
 export const padStart = (text: string, width: number): string => ' '.repeat(Math.max(0, width - widthOf(text))) + text;
 

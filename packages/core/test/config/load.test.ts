@@ -112,6 +112,20 @@ describe('files that cannot be loaded', () => {
     expect((globalThis as { annealRuns?: number }).annealRuns).toBe(1);
   });
 
+  it('takes no key for a prototype', async () => {
+    const root = project({
+      'anneal.config.json': '{ "__proto__": { "seed": 1 }, "train": { "__proto__": { "epochs": 9 } } }',
+    });
+    const error = await failure(loadConfig({ cwd: root }));
+    expect(new Set(told(error))).toEqual(
+      new Set([
+        'ANNEAL_E_CONFIG at __proto__: unknown key `__proto__`',
+        'ANNEAL_E_CONFIG at train.__proto__: unknown key `__proto__` in `train`',
+      ]),
+    );
+    expect(({} as { seed?: number }).seed).toBeUndefined();
+  });
+
   it('says which extensions it can read', async () => {
     const root = project({ 'config.toml': '' });
     const error = await failure(loadConfig({ cwd: root, file: 'config.toml' }));

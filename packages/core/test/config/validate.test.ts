@@ -77,7 +77,7 @@ describe('values', () => {
   });
 
   it('accepts undefined for every optional key', async () => {
-    const config = {
+    const config: UserConfig = {
       name: undefined,
       train: undefined,
       stages: { a: { train: undefined } },
