@@ -1,4 +1,12 @@
-import { foldConstants, type Graph, interpret, memorySource, readOnnx, type TensorData, writeOnnx } from '@anneal/graph';
+import {
+  foldConstants,
+  type Graph,
+  interpret,
+  memorySource,
+  readOnnx,
+  type TensorData,
+  writeOnnx,
+} from '@anneal/graph';
 import { loadOnnx } from '@anneal/graph/node';
 import { differenceOf, type Tolerance } from '@anneal/testkit';
 import { type CaseData, type ConformanceCase, readData } from './suite.ts';

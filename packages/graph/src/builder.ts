@@ -2,6 +2,7 @@ import type { DType } from './dtype.ts';
 import { GraphError } from './error.ts';
 import { INFER, type InferContext, inferRule, opKey, type TensorType } from './infer/index.ts';
 import { type Attributes, DEFAULT_OPSETS, type Graph, type Node, type Parameter, type Shape, Value } from './ir.ts';
+import { usedBy } from './inner-graphs.ts';
 import { createOps } from './ops/create.ts';
 import type { Ops } from './ops/types.ts';
 import { type TensorData, tensor, type TensorSource } from './tensor.ts';
@@ -54,7 +55,11 @@ export class GraphBuilder {
   #scope = '';
   #counter = 0;
 
-  constructor() {
+  readonly #outer: GraphBuilder | undefined;
+
+  /** With `outer`, it builds a graph within that one: a branch or a loop body, which may use the values around it. */
+  constructor(outer?: GraphBuilder) {
+    this.#outer = outer;
     this.ops = createOps(this);
   }
 
@@ -118,7 +123,7 @@ export class GraphBuilder {
 
   /** The contents of a constant. */
   constantOf(value: Value): TensorData | undefined {
-    return this.#constants.get(value);
+    return this.#constants.get(value) ?? this.#outer?.constantOf(value);
   }
 
   /** Appends a node and returns its outputs; a left-out output is `undefined`. */
@@ -184,11 +189,11 @@ export class GraphBuilder {
       outputCount,
       constantTensor: (index) => {
         const value = inputs[index];
-        return value && this.#constants.get(value);
+        return value && this.constantOf(value);
       },
       constant: (index) => {
         const value = inputs[index];
-        const data = value && this.#constants.get(value);
+        const data = value && this.constantOf(value);
         return data && data.data.length <= MAX_VECTOR ? Array.from(data.data, Number) : undefined;
       },
       freshDim: (hint) => this.#freshDim(hint),
@@ -204,6 +209,7 @@ export class GraphBuilder {
   }
 
   #freshDim(hint: string): string {
+    if (this.#outer) return this.#outer.#freshDim(hint);
     for (;;) {
       const symbol = `${hint}_${this.#counter++}`;
       if (!this.#symbols.has(symbol)) return symbol;
@@ -236,7 +242,7 @@ export class GraphBuilder {
       const node = this.nodes[i] as Node;
       if (!node.outputs.some((value) => value !== undefined && live.has(value))) continue;
       nodes.push(node);
-      for (const value of node.inputs) if (value) live.add(value);
+      for (const value of usedBy(node)) if (value) live.add(value);
     }
     nodes.reverse();
     return {

@@ -1,5 +1,6 @@
 import { GraphBuilder } from './builder.ts';
 import type { TensorType } from './infer/index.ts';
+import { withCaptures } from './inner-graphs.ts';
 import type { Dim, Graph, Node, Parameter, Shape, Value } from './ir.ts';
 
 /**
@@ -41,7 +42,8 @@ export function inline(g: GraphBuilder, graph: Graph, options: InlineOptions = {
     map.set(parameter.value, rewriteParameter?.(name, parameter, g) ?? kept());
   }
   for (const [value, data] of graph.constants) map.set(value, g.constant(data, value.name));
-  for (const node of graph.nodes) {
+  for (const original of graph.nodes) {
+    const node = capturing(original, map);
     const args = node.inputs.map((value) => value && (map.get(value) as Value));
     const results = rewrite?.(node, args, g) ?? copyNode(g, node, args, bound);
     node.outputs.forEach((value, i) => {
@@ -50,6 +52,12 @@ export function inline(g: GraphBuilder, graph: Graph, options: InlineOptions = {
     });
   }
   return Object.fromEntries([...graph.outputs].map(([name, value]) => [name, map.get(value) as Value]));
+}
+
+/** The node with its inner graphs using the values of the new graph. */
+function capturing(node: Node, map: ReadonlyMap<Value, Value>): Node {
+  const attributes = withCaptures(node.attributes, (value) => map.get(value) ?? value);
+  return attributes === node.attributes ? node : { ...node, attributes };
 }
 
 /** Appends a node of another graph, typed anew; `Shape` of a static tensor becomes a constant. */

@@ -2,6 +2,7 @@ import type { GraphBuilder } from '../builder.ts';
 import { isFloat } from '../dtype.ts';
 import { GraphError } from '../error.ts';
 import { opKey } from '../infer/index.ts';
+import { usedBy } from '../inner-graphs.ts';
 import type { Node, Value } from '../ir.ts';
 import { createContext } from './context.ts';
 import { Recomputation } from './recompute.ts';
@@ -83,7 +84,7 @@ function reachable(nodes: readonly Node[], wrt: readonly Value[]): Set<Value> {
   }
   const active = new Set<Value>(wrt);
   for (const node of nodes) {
-    if (!node.inputs.some((value) => value && active.has(value))) continue;
+    if (!usedBy(node).some((value) => value && active.has(value))) continue;
     const stop = stopOf(node);
     if (stop?.kind === 'zero') continue;
     for (const value of node.outputs) {
@@ -102,7 +103,7 @@ function pathTo(nodes: readonly Node[], loss: Value, active: ReadonlySet<Value>)
     const node = nodes[i] as Node;
     if (!node.outputs.some((value) => value && wanted.has(value) && active.has(value))) continue;
     if (stopOf(node)?.kind === 'zero') continue;
-    const sources = node.inputs.filter((value) => value !== undefined && active.has(value));
+    const sources = usedBy(node).filter((value) => value !== undefined && active.has(value));
     if (sources.length === 0) continue;
     path.push(node);
     for (const value of sources) wanted.add(value as Value);
@@ -113,7 +114,7 @@ function pathTo(nodes: readonly Node[], loss: Value, active: ReadonlySet<Value>)
 function refuse(node: Node, active: ReadonlySet<Value>): void {
   const stop = stopOf(node);
   if (stop === undefined) return;
-  const from = node.inputs.find((value) => value && active.has(value));
+  const from = usedBy(node).find((value) => value && active.has(value));
   throw new GraphError(
     'ANNEAL_E_NOT_DIFFERENTIABLE',
     `${where(node)} lies between "${from?.name}" and the loss and has no gradient: ${stop.reason}`,

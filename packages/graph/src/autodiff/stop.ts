@@ -1,4 +1,5 @@
 import { opKey } from '../infer/index.ts';
+import { innerGraphs } from '../inner-graphs.ts';
 import type { Node } from '../ir.ts';
 import { ruleOf } from './rules/index.ts';
 import type { Stop } from './types.ts';
@@ -100,9 +101,15 @@ export type StopOp =
 
 const UNKNOWN = error('no rule is known for this operator', 'rewrite it to operators that have one');
 
+const CONTROL = error(
+  'what it runs is decided while the model runs',
+  'fix what it depends on when reading the model: readOnnx(source, { inputs: { use_cache_branch: … } })',
+);
+
 /** Why a node has no gradient; `undefined` when it has a rule. */
 export function stopOf(node: Node): Stop | undefined {
   const key = opKey(node.domain, node.op);
   if (Object.hasOwn(STOP, key)) return STOP[key as StopOp];
-  return ruleOf(node) === undefined ? UNKNOWN : undefined;
+  if (ruleOf(node)) return undefined;
+  return innerGraphs(node).length > 0 ? CONTROL : UNKNOWN;
 }

@@ -189,14 +189,19 @@ describe('a graph', () => {
     ],
     ['with a nameless input', model({ input: [{}] }), /an input has no name/],
     [
-      'with a loop',
+      'with a loop without body',
       model({ node: [node('Loop', ['', ''], ['y'], { attribute: branch({}) })], output: y }),
-      /Loop runs an inner graph, which is not supported/,
+      /Loop has no body/,
+    ],
+    [
+      'with an inner graph of another operator',
+      model({ node: [node('Relu', ['x'], ['y'], { attribute: branch({}) })], output: y }),
+      /Relu runs an inner graph, which is not supported/,
     ],
     [
       'with an If without condition',
       model({ node: [node('If', [''], ['y'])], output: y }),
-      /condition of If is not known/,
+      /If has no then_branch/,
     ],
     [
       'with an If without branch',

@@ -19,7 +19,8 @@ const aligned: Change = {
   apply: (form, g) => {
     const [a, b] = [operand(form, 0), operand(form, 1)];
     const axis = attr.int(form, 'axis', a.rank - b.rank);
-    const trailing = attr.int(form, 'broadcast', 0) === 1 && b.rank > 0 ? a.rank - (axis < 0 ? axis + a.rank : axis) - b.rank : 0;
+    const trailing =
+      attr.int(form, 'broadcast', 0) === 1 && b.rank > 0 ? a.rank - (axis < 0 ? axis + a.rank : axis) - b.rank : 0;
     const inputs = [a, trailing > 0 ? unsqueezeEnd(g, b, trailing) : b];
     return { ...withAttributes(form, {}, 'axis', 'broadcast'), inputs };
   },

@@ -26,7 +26,7 @@ const CONSUMED = 'consumed_inputs';
 export function upgrade(form: Form, opset: number, g: GraphBuilder): Form | readonly (Value | undefined)[] {
   let current: Form = CONSUMED in form.attributes ? withAttributes(form, {}, CONSUMED) : form;
   // An operator that takes another name goes on with that operator's changes.
-  for (let version = opset; ; ) {
+  for (let version = opset; ;) {
     const change = changesOf(current.op).find(({ since }) => since > version);
     if (change === undefined) return current;
     const next = change.apply(current, g);

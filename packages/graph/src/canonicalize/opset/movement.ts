@@ -51,8 +51,7 @@ const splitSizes: Change = {
 /** Since 18, the number of equal parts is said. */
 const splitCount: Change = {
   since: 18,
-  apply: (form) =>
-    form.inputs[1] ? form : withAttributes(form, { num_outputs: { int: form.outputs.length } }),
+  apply: (form) => (form.inputs[1] ? form : withAttributes(form, { num_outputs: { int: form.outputs.length } })),
 };
 
 /** Tile took one axis and how often to repeat it before 6. */

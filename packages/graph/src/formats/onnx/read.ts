@@ -38,11 +38,12 @@ interface Stored {
  * to 1 KiB, are constants. Parameters get the module paths of the checkpoint that they came from where the file tells:
  * PyTorch's `onnx::MatMul_12`, used by the node `/model/layers.0/q_proj/MatMul`, is `model.layers.0.q_proj.weight`.
  * Nodes of operator sets before 21 get the form that they have in 21 (attributes that became inputs and the like), which
- * is what the graph then says. Model-local functions are inlined, and of an `If` whose condition is known the branch that it selects; `CastLike`
- * becomes `Cast`. Nodes that no output needs are left out.
+ * is what the graph then says. Model-local functions are inlined, and of an `If` whose condition is known the branch
+ * that it selects; other `If`, `Loop` and `Scan` keep their inner graphs. `CastLike` becomes `Cast`. Nodes that no output
+ * needs are left out.
  *
- * @throws GraphError `ANNEAL_E_FORMAT` when the file is damaged, not ONNX, or uses what is not supported (loops,
- * sequences, strings); it names file, tensor or node, and byte offset. `ANNEAL_E_SHAPE`, `ANNEAL_E_DTYPE` and
+ * @throws GraphError `ANNEAL_E_FORMAT` when the file is damaged, not ONNX, or uses what is not supported (sequences,
+ * strings); it names file, tensor or node, and byte offset. `ANNEAL_E_SHAPE`, `ANNEAL_E_DTYPE` and
  * `ANNEAL_E_OP` when a node does not fit its operator.
  */
 export async function readOnnx(source: ByteSource, options: ReadOnnxOptions = {}): Promise<Graph> {

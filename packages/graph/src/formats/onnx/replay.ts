@@ -2,21 +2,23 @@ import { GraphBuilder, type NodeOptions } from '../../builder.ts';
 import type { Form } from '../../canonicalize/opset/form.ts';
 import { CANONICAL_OPSET, upgrade, upgradedOpsets } from '../../canonicalize/opset/index.ts';
 import { DTYPES, isFloat } from '../../dtype.ts';
-import { GraphError } from '../../error.ts';
-import { inferRule, opKey, type TensorType } from '../../infer/index.ts';
+import { inferRule, opKey } from '../../infer/index.ts';
 import { store } from '../../interpret/array.ts';
-import type { Attributes, Dim, Graph, Value } from '../../ir.ts';
+import type { Attributes, Graph, Value } from '../../ir.ts';
 import type { TensorData } from '../../tensor.ts';
 import { formatError } from '../error.ts';
+import { bodyInputType, type Control, controlOutputType } from './control.ts';
+import { DeclaredTypes } from './declared.ts';
 import { ConstantFolder } from './fold.ts';
-import { attributesOf, constantOf, MAX_RANK, tensorOf, valueTypeOf } from './from-proto.ts';
+import { attributesOf, constantOf, tensorOf } from './from-proto.ts';
 import { type FunctionBody, FunctionTable } from './functions.ts';
 import { fromProps, looksLikeParameter, META } from './metadata.ts';
 import { scopeOfNode } from './names.ts';
 import { sortNodes } from './order.ts';
 import { ParameterNames } from './parameter-names.ts';
+import { checkType, countNodes, located } from './replay-checks.ts';
 import { Scope } from './scope.ts';
-import { Symbols } from './symbols.ts';
+import type { Symbols } from './symbols.ts';
 import type { GraphProto, ModelProto, NodeProto } from './proto/onnx_pb.ts';
 
 /** Calls and branches within each other. */
@@ -24,18 +26,18 @@ const MAX_NESTING = 32;
 /** Functions that call functions can blow a small file up without end: nodes that inlining may add per node. */
 const MAX_GROWTH = 20;
 const SMALL_GRAPH = 1000;
-/** Inference joins the symbols that meet; a crafted graph would make them longer and longer. */
-const MAX_SYMBOL = 1024;
 
 /** Replays the nodes of a model into a builder, which types them anew. */
 export class Replay {
-  readonly g: GraphBuilder = new GraphBuilder();
   readonly names: ParameterNames = new ParameterNames();
   readonly top: Scope;
-  readonly symbols: Symbols = new Symbols();
+  readonly #declared: DeclaredTypes;
   readonly #file: string;
   readonly #functions: FunctionTable;
-  readonly #folder: ConstantFolder;
+  readonly #opsets: Graph['opsets'];
+  readonly #root: GraphBuilder = new GraphBuilder();
+  /** The graph at hand: the outermost, or one within a node. */
+  #building: { readonly g: GraphBuilder; readonly folder: ConstantFolder };
   readonly #specialise: boolean;
   #maxNodes = 0;
   #count = 0;
@@ -43,10 +45,24 @@ export class Replay {
   /** With `specialise`, whatever follows from shapes and constants is computed now. */
   constructor(file: string, model: ModelProto, opsets: Graph['opsets'], specialise: boolean) {
     this.#file = file;
+    this.#declared = new DeclaredTypes(file);
     this.#specialise = specialise;
     this.top = new Scope(opsets[''] ?? CANONICAL_OPSET);
     this.#functions = new FunctionTable(model.functions, file);
-    this.#folder = new ConstantFolder(this.g, upgradedOpsets(opsets));
+    this.#opsets = upgradedOpsets(opsets);
+    this.#building = { g: this.#root, folder: new ConstantFolder(this.#root, this.#opsets) };
+  }
+
+  get symbols(): Symbols {
+    return this.#declared.symbols;
+  }
+
+  get g(): GraphBuilder {
+    return this.#building.g;
+  }
+
+  get #folder(): ConstantFolder {
+    return this.#building.folder;
   }
 
   /** Gives a value its name in the outermost graph. */
@@ -100,18 +116,14 @@ export class Replay {
     proto: NodeProto,
     inputs: readonly (Value | undefined)[],
     scope: Scope,
-    place: { file: string; node: string },
+    place: Place,
   ): readonly (Value | undefined)[] {
     const domain = proto.domain === 'ai.onnx' ? '' : proto.domain;
     const called = this.#functions.bodyOf(proto);
     if (called) return this.#call(called, inputs, scopeOfNode(proto) || scope.module, scope.depth);
     if (domain === '' && proto.opType === 'If') return this.#branch(proto, inputs, scope, place);
-    const nested = proto.attribute.find(({ g, graphs }) => g !== undefined || graphs.length > 0);
-    if (nested) {
-      throw formatError(place, `${proto.opType} runs an inner graph, which is not supported yet`, {
-        fix: 'export the model without loops and scans',
-      });
-    }
+    const nested = proto.attribute.some(({ g, graphs }) => g !== undefined || graphs.length > 0);
+    if (nested) return this.#control(proto, inputs, scope, place);
     const attributes = attributesOf(proto.attribute, place);
     if (domain === '' && proto.opType === 'Constant') return [this.#constant(proto, attributes, place)];
     if (proto.opType === 'Identity' && fromProps(proto.metadataProps)[META.alias] === 'true') return inputs;
@@ -138,7 +150,12 @@ export class Replay {
     return this.#specialise ? values.map((value) => value && (this.#folded(value) ?? value)) : values;
   }
 
-  #form({ op, inputs, attributes, outputs }: Form, domain: string, proto: NodeProto, scope: Scope): readonly (Value | undefined)[] {
+  #form(
+    { op, inputs, attributes, outputs }: Form,
+    domain: string,
+    proto: NodeProto,
+    scope: Scope,
+  ): readonly (Value | undefined)[] {
     const known = inferRule(opKey(domain, op)) !== undefined;
     const values = this.#typed(op, inputs, {
       domain,
@@ -146,9 +163,9 @@ export class Replay {
       outputs,
       names: proto.output,
       scope: fromProps(proto.metadataProps)[META.scope] ?? (scopeOfNode(proto) || scope.module),
-      types: known ? undefined : this.#declared(proto, scope),
+      types: known ? undefined : this.#declared.ofOutputs(proto, scope),
     });
-    if (known) this.#matchSymbols(values, proto, scope);
+    if (known) this.#declared.match(values, proto, scope);
     return values;
   }
 
@@ -170,34 +187,7 @@ export class Replay {
     return array && this.g.constant(store(array), value.name);
   }
 
-  /** The types that the file gives for a node's outputs, when it gives all of them. */
-  #declared(proto: NodeProto, scope: Scope): readonly TensorType[] | undefined {
-    const types: TensorType[] = [];
-    for (const name of proto.output) {
-      const type = this.#typeOf(name, scope);
-      if (type === undefined && name !== '') return undefined;
-      types.push(
-        type ? { dtype: type.dtype, shape: this.symbols.translate(type.shape) } : { dtype: 'float32', shape: [] },
-      );
-    }
-    return types;
-  }
-
-  /** The type that the file gives for a value. */
-  #typeOf(name: string, scope: Scope): TensorType | undefined {
-    const info = scope.info(name);
-    return info && valueTypeOf(info, this.#file, () => this.symbols.fresh());
-  }
-
-  #matchSymbols(values: readonly (Value | undefined)[], proto: NodeProto, scope: Scope): void {
-    values.forEach((value, i) => {
-      if (value === undefined || value.shape.every((dim) => typeof dim === 'number')) return;
-      const declared = this.#typeOf(proto.output[i] as string, scope);
-      if (declared) this.symbols.match(declared.shape, value.shape);
-    });
-  }
-
-  #constant(proto: NodeProto, attributes: Attributes, place: { file: string; node: string }): Value {
+  #constant(proto: NodeProto, attributes: Attributes, place: Place): Value {
     const data = constantOf(attributes);
     if (data === undefined) throw formatError(place, 'a constant without a tensor or number');
     return this.stored(proto.output[0] ?? '', data, data.data.byteLength > LARGE_CONSTANT);
@@ -207,7 +197,7 @@ export class Replay {
   stored(name: string, data: TensorData, isParameter: boolean): Value {
     if (!isParameter) return this.g.constant(data, name);
     const identity = this.names.identify(name, data.shape.length);
-    return this.g.parameter(identity.name, data, { transposed: identity.transposed });
+    return this.#root.parameter(identity.name, data, { transposed: identity.transposed });
   }
 
   /** The body of a function in place of its call. */
@@ -225,22 +215,71 @@ export class Replay {
     return body.outputs.map((name) => inner.find(name));
   }
 
-  /** The branch of an `If` that its condition selects. */
+  /** The branch of an `If` that its condition selects; both, where the condition is not known before the model runs. */
   #branch(
     proto: NodeProto,
     inputs: readonly (Value | undefined)[],
     scope: Scope,
-    place: { file: string; node: string },
+    place: Place,
   ): readonly (Value | undefined)[] {
     const condition = inputs[0] && this.#folder.valueOf(inputs[0]);
-    if (condition === undefined) {
-      throw formatError(place, `the condition of If is not known: it depends on ${describe(inputs[0])}`, {
-        fix: 'fix what it depends on: readOnnx(source, { inputs: { use_cache_branch: … }, dims: { batch: 1 } })',
+    if (condition === undefined) return this.#control(proto, inputs, scope, place);
+    const graph = bodyOf(proto, condition.data[0] === 0 ? 'else_branch' : 'then_branch', place);
+    const inner = this.#enter(graph, scope, place);
+    this.#nodes(graph.node, inner);
+    return this.#results(graph, inner, place).map(([, value]) => value);
+  }
+
+  /** A node that runs graphs. */
+  #control(
+    proto: NodeProto,
+    inputs: readonly (Value | undefined)[],
+    scope: Scope,
+    place: Place,
+  ): readonly (Value | undefined)[] {
+    const plain = proto.attribute.filter(({ g }) => g === undefined);
+    const control: Control = { op: proto.opType, inputs, attributes: attributesOf(plain, place) };
+    const names = BODIES[proto.opType];
+    if (names === undefined) throw formatError(place, `${proto.opType} runs an inner graph, which is not supported`);
+    const bodies = names.map((name) => this.#body(bodyOf(proto, name, place), control, scope, place));
+    const types = proto.output.map((name, i) => {
+      const type = this.#declared.of(name, scope) ?? controlOutputType(control, bodies, i, () => this.symbols.fresh());
+      if (type === undefined) throw formatError(place, `the type of output ${i} of ${proto.opType} is not known`);
+      return type;
+    });
+    const graphs = Object.fromEntries(names.map((name, i) => [name, { graph: bodies[i] as Graph }]));
+    return this.g.node(proto.opType, inputs, {
+      attributes: { ...control.attributes, ...graphs },
+      outputs: proto.output.map((name) => name !== ''),
+      names: proto.output,
+      scope: scopeOfNode(proto) || scope.module,
+      types,
+    });
+  }
+
+  /** A graph that stays within a node. Its weights belong to the outermost graph. */
+  #body(graph: GraphProto, control: Control, scope: Scope, place: Place): Graph {
+    const around = this.#building;
+    const g = new GraphBuilder(around.g);
+    this.#building = { g, folder: new ConstantFolder(g, this.#opsets) };
+    try {
+      const inner = this.#enter(graph, scope, place);
+      graph.input.forEach((info, i) => {
+        const type = this.#declared.ofInput(info) ?? bodyInputType(control, i);
+        if (type === undefined)
+          throw formatError({ ...place, tensor: info.name }, 'the type of the input is not known');
+        inner.set(info.name, g.input(info.name, type.dtype, type.shape));
       });
+      this.#nodes(graph.node, inner);
+      for (const [name, value] of this.#results(graph, inner, place)) g.output(name, value);
+      return g.build({ name: graph.name, opsets: this.#opsets });
+    } finally {
+      this.#building = around;
     }
-    const wanted = condition.data[0] === 0 ? 'else_branch' : 'then_branch';
-    const graph = proto.attribute.find(({ name }) => name === wanted)?.g;
-    if (graph === undefined) throw formatError(place, `If has no ${wanted}`);
+  }
+
+  /** What is known at the start of an inner graph. */
+  #enter(graph: GraphProto, scope: Scope, place: Place): Scope {
     const inner = new Scope(scope.opset, scope, scope.module, scope.depth + 1);
     inner.describe([...graph.valueInfo, ...graph.output]);
     this.names.add(graph.node);
@@ -250,48 +289,35 @@ export class Replay {
       const value = this.stored(tensor.name, data, looksLikeParameter(isFloat(data.dtype), rank, data.data.byteLength));
       inner.set(tensor.name, value);
     }
-    this.#nodes(graph.node, inner);
+    return inner;
+  }
+
+  #results(graph: GraphProto, inner: Scope, place: Place): [string, Value][] {
     return graph.output.map(({ name }) => {
       const value = inner.find(name);
       if (value === undefined) throw formatError({ ...place, tensor: name }, 'nothing produces this output');
-      return value;
+      return [name, value];
     });
   }
+}
+
+interface Place {
+  readonly file: string;
+  readonly node: string;
+}
+
+/** The operators that run graphs, and the attributes that hold them. */
+const BODIES: Readonly<Record<string, readonly string[]>> = {
+  If: ['then_branch', 'else_branch'],
+  Loop: ['body'],
+  Scan: ['body'],
+};
+
+function bodyOf(proto: NodeProto, name: string, place: Place): GraphProto {
+  const graph = proto.attribute.find((attribute) => attribute.name === name)?.g;
+  if (graph === undefined) throw formatError(place, `${proto.opType} has no ${name}`);
+  return graph;
 }
 
 /** A `Constant` node above this size holds a weight: some exporters have no initializers at all. */
 const LARGE_CONSTANT = 1024;
-
-/** Nodes of a graph and of the graphs within. */
-function countNodes(nodes: readonly NodeProto[]): number {
-  let count = nodes.length;
-  for (const { attribute } of nodes) for (const { g } of attribute) if (g) count += countNodes(g.node);
-  return count;
-}
-
-function describe(value: Value | undefined): string {
-  return value ? `"${value.name}" (${value.dtype}[${value.shape.join(', ')}])` : 'nothing';
-}
-
-/** Refuses types that would make every later step slow. */
-function checkType({ shape }: Value, place: { file: string; node: string }): void {
-  if (shape.length > MAX_RANK) throw formatError(place, `an output has ${shape.length} axes, at most ${MAX_RANK}`);
-  if (shape.some((dim: Dim) => typeof dim === 'string' && dim.length > MAX_SYMBOL)) {
-    throw formatError(place, 'the shape of an output is too complicated');
-  }
-}
-
-/** Adds file and node to an error of the builder, and gives any other error a code. */
-function located(error: unknown, place: { file: string; node: string }): GraphError {
-  if (!(error instanceof GraphError)) {
-    return formatError(place, `the node is not valid: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
-  }
-  if (error.at?.['file'] !== undefined) return error;
-  return new GraphError(error.code, `${place.file}, node "${place.node}": ${error.message}`, {
-    fix: error.fix,
-    at: { ...error.at, ...place },
-    cause: error.cause,
-  });
-}
