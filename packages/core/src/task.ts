@@ -8,6 +8,8 @@ export interface Metric {
   readonly value: number;
   /** 95 % confidence interval, e.g. by bootstrap over rows. */
   readonly ci95?: readonly [low: number, high: number] | undefined;
+  /** Which way is better; without it nobody says that a change made it worse. */
+  readonly better?: 'higher' | 'lower' | undefined;
 }
 export type Metrics = Readonly<Record<string, Metric>>;
 

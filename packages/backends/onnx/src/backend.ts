@@ -13,6 +13,7 @@ import {
 } from '@anneal/graph';
 import type { Channel } from './channel.ts';
 import { lower } from './lower/index.ts';
+import { peakRssBytes } from './memory.ts';
 import { canMute, muted } from './mute.ts';
 import { OnnxProgram } from './program.ts';
 import type { CompileRequest, SessionConfig } from './protocol.ts';
@@ -88,7 +89,7 @@ export class OnnxBackend implements Backend {
 
   /** The worker is a thread: its memory is the process's. A weight file that two programs map counts twice. */
   memory(): Promise<{ readonly peakRssBytes: number | undefined }> {
-    return Promise.resolve({ peakRssBytes: process.resourceUsage().maxRSS * 1024 });
+    return Promise.resolve({ peakRssBytes: peakRssBytes() });
   }
 
   async close(): Promise<void> {

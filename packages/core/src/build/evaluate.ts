@@ -102,11 +102,31 @@ export async function evaluatePhase(
   }
 }
 
+/** A metric that gets worse by more than this is named: 0.3 points. */
+const QUALITY_TOLERANCE = 0.003;
+
+function qualityCheck(before: VariantMetrics, after: VariantMetrics): HonestyCheck {
+  const worse: string[] = [];
+  for (const [name, { value, better }] of Object.entries(before.metrics)) {
+    const now = after.metrics[name]?.value ?? Number.NaN;
+    const loss = better === 'higher' ? value - now : better === 'lower' ? now - value : 0;
+    // NaN on one side is worse, too.
+    if (better !== undefined && !(loss <= QUALITY_TOLERANCE))
+      worse.push(`${name} ${value.toFixed(4)} → ${now.toFixed(4)}`);
+  }
+  return {
+    name: 'compressed model is as good',
+    passed: worse.length === 0,
+    message: worse.length === 0 ? `no metric is worse by more than ${QUALITY_TOLERANCE}` : worse.join(', '),
+  };
+}
+
 /** Says in plain words what compression made worse. */
 function costChecks(before: VariantMetrics, after: VariantMetrics): readonly HonestyCheck[] {
   const percent = (ratio: number): string => `${(100 * ratio).toFixed(0)} %`;
   const ms = (value: number): string => `${value.toFixed(2)} ms`;
   return [
+    qualityCheck(before, after),
     {
       name: 'compressed model is smaller',
       passed: after.bytes < before.bytes,

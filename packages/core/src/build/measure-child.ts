@@ -31,8 +31,9 @@ async function main(jobFile: string): Promise<number> {
     );
   }
   await program.run(feeds);
+  const { peakRssBytes = Number.NaN } = await backend.memory();
   await backend.close();
-  return process.resourceUsage().maxRSS / 1024;
+  return peakRssBytes / 2 ** 20;
 }
 
 process.send?.(await main(process.argv[2] as string), () => {

@@ -52,7 +52,8 @@ export function measure(p: Predictions, options: EvaluatorOptions, intervals: bo
     METRIC_NAMES.map((name, i) => {
       const value = (prepared[i] as (typeof prepared)[number])(once);
       const ci95 = ranges[i];
-      return [name, ci95 === undefined ? { value } : { value, ci95 }];
+      const better = METRICS[name].mode === 'max' ? 'higher' : 'lower';
+      return [name, { value, better, ...(ci95 !== undefined && { ci95 }) }];
     }),
   );
 }

@@ -147,7 +147,7 @@ describe('the baseline', () => {
   it('learns, and measures what the evaluator measures', async () => {
     const { metrics, c } = await tfidfBaseline(data, options);
     expect(c).toBe(10);
-    expect(metrics['accuracy']).toEqual({ value: 1, ci95: [1, 1] });
+    expect(metrics['accuracy']).toEqual({ value: 1, better: 'higher', ci95: [1, 1] });
     expect(Object.keys(metrics)).toEqual(
       expect.arrayContaining(['accuracy', 'precision', 'recall', 'f1', 'auroc', 'ece', 'logLoss', 'brier']),
     );

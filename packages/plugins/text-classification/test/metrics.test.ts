@@ -111,8 +111,8 @@ describe('confidence intervals', () => {
         [0, 3],
       ],
     }).result({ intervals: true });
-    expect(result['auroc']).toEqual({ value: NaN });
-    expect(result['accuracy']).toEqual({ value: 1, ci95: [1, 1] });
+    expect(result['auroc']).toEqual({ value: NaN, better: 'higher' });
+    expect(result['accuracy']).toEqual({ value: 1, better: 'higher', ci95: [1, 1] });
   });
 
   it('interpolate between neighbours', () => {
