@@ -3,6 +3,7 @@ import {
   type Graph,
   type GraphBuilder,
   loadTensor,
+  type Node,
   type NodeRewriter,
   rewrite,
   tensor,
@@ -11,143 +12,138 @@ import {
   withParameters,
 } from '@anneal/graph';
 
-import { ADAPTER_WEIGHT, type AdapterKind, KINDS } from './kinds.ts';
+import { columnNorms, MIN_NORM } from './columns.ts';
+import { KINDS } from './kinds.ts';
 import type { ResolvedOptions } from './options.ts';
-import { byPattern, endsWithAny, type TargetLayer, targetLayers } from './targets.ts';
+import { isBelowAny } from './patterns.ts';
+import {
+  type Adapter,
+  type AdapterState,
+  adapterWeights,
+  isAdapterWeight,
+  moduleOf,
+  withAdapterState,
+} from './state.ts';
+import { adaptableLayers, type Selection, type TargetLayer } from './targets.ts';
 
-/** One adapter: `y = x W + scale · (x A) B` with A `[in, r]`, B `[r, out]`; rows of tables for embeddings. */
-export interface Adapter {
-  readonly path: string;
-  readonly kind: AdapterKind;
-  readonly r: number;
-  readonly alpha: number;
-  readonly scale: number;
+/** An adapter with the values that it starts from, as the graph holds them: A `[in, r]`, B `[r, out]`. */
+export interface PlannedAdapter {
+  readonly adapter: Adapter;
+  readonly a: TensorData;
+  readonly b: TensorData;
+  /** `[out]`, of DoRA. */
+  readonly magnitude?: TensorData | undefined;
 }
 
-/** Key of `Graph.metadata` that tells which layers have adapters: it travels with the graph through files. */
-const METADATA = 'anneal.lora';
-/** Last part of the scope of an adapter's nodes. */
+/** Last part of the scope of an adapter's nodes: the last of them adds the update to the layer's output. */
 const SCOPE = 'lora';
 
-/** Names of an adapter's weights, as PEFT has them. */
-export function adapterWeights({ path, kind }: Pick<Adapter, 'path' | 'kind'>): {
-  readonly a: string;
-  readonly b: string;
-} {
-  return { a: `${path}.${KINDS[kind].a}`, b: `${path}.${KINDS[kind].b}` };
+/** The layers that a selection wants, one entry for each node that uses them. */
+export function selectLayers(graph: Graph, selection: Selection): ReadonlyMap<Node, TargetLayer> {
+  return new Map([...adaptableLayers(graph)].filter(([, layer]) => selection.isTarget(layer)));
 }
 
-/** The adapters of a graph. */
-export function adaptersOf(graph: Graph): readonly Adapter[] {
-  const text = graph.metadata[METADATA];
-  return text === undefined ? [] : (JSON.parse(text) as Adapter[]);
-}
-
-/** The adapter that the options give to a layer. */
-export function adapterFor({ path, kind }: TargetLayer, options: ResolvedOptions): Adapter {
-  const r = byPattern(path, options.rankPattern, options.r);
-  const alpha = byPattern(path, options.alphaPattern, options.loraAlpha);
-  return { path, kind, r, alpha, scale: alpha / (options.useRslora ? Math.sqrt(r) : r) };
-}
-
-/** Adds adapters to the target layers, freezes everything else, and leaves `modulesToSave` trainable. */
-export function addAdapters(graph: Graph, options: ResolvedOptions, seed: number): Graph {
-  const layers = targetLayers(graph, options);
-  const adapters = new Map([...layers].map(([node, layer]) => [node, { layer, adapter: adapterFor(layer, options) }]));
-  const add: NodeRewriter = (node, inputs, g) => {
-    const found = adapters.get(node);
-    if (found === undefined) return undefined;
-    const { layer, adapter } = found;
-    const rules = KINDS[layer.kind];
-    const x = inputs[1 - rules.weightInput] as Value;
-    const [a, b] = adapterParameters(g, layer, adapter, options, seed);
-    const y = g.one(node.op, inputs, {
-      attributes: node.attributes,
-      scope: node.scope,
-      names: [node.outputs[0]?.name],
-    });
-    return g.scope(`${layer.path}.${SCOPE}`, () => {
-      const { ops } = g;
-      const dropped = layer.kind === 'linear' ? ops.dropout(x, { rate: options.loraDropout }) : x;
-      return [ops.add(y, ops.mul(ops.matmul(rules.apply(g, dropped, a), b), adapter.scale))];
-    });
-  };
-  const adapted = rewrite(graph, { node: add });
-  const frozen = withParameters(adapted, (name, { trainable }) => ({
-    trainable: ADAPTER_WEIGHT.test(name)
-      ? trainable
-      : endsWithAny(name.replace(/\.(weight|bias)$/, ''), options.modulesToSave),
-  }));
-  const list = [...adapters.values()].map(({ adapter }) => adapter);
-  return { ...frozen, metadata: { ...graph.metadata, [METADATA]: JSON.stringify(list) } };
-}
-
-/** A and B in the graph; a weight that several nodes use has one adapter. */
-function adapterParameters(
-  g: GraphBuilder,
-  { path, kind, inDim, outDim }: TargetLayer,
-  adapter: Adapter,
+/** New adapters for layers: A random, B zero, so that the model starts as it is. */
+export async function planAdapters(
+  graph: Graph,
+  layers: Iterable<TargetLayer>,
+  selection: Selection,
   options: ResolvedOptions,
   seed: number,
-): readonly [Value, Value] {
-  const { a, b } = adapterWeights(adapter);
-  const known = [g.findParameter(a)?.value, g.findParameter(b)?.value] as const;
-  if (known[0] !== undefined && known[1] !== undefined) return [known[0], known[1]];
-  const { r } = adapter;
-  const gaussian = options.initLoraWeights === 'gaussian';
-  const start = KINDS[kind].initial(random(seed, 'lora', path), inDim, r, outDim, gaussian);
-  const flags = { trainable: true, transposed: true };
-  return [
-    g.parameter(a, tensor('float32', [inDim, r], start.a), flags),
-    g.parameter(b, tensor('float32', [r, outDim], start.b), flags),
-  ];
-}
-
-/** The graph with `W + scale · A B` in place of every adapted weight and no adapters. */
-export async function foldAdapters(graph: Graph): Promise<Graph> {
-  const adapters = adaptersOf(graph);
-  if (adapters.length === 0) return graph;
-  const folded = new Map<string, TensorData>();
-  for (const adapter of adapters) {
-    const { path, scale } = adapter;
-    const { a, b } = adapterWeights(adapter);
-    const [weight, left, right] = await Promise.all([`${path}.weight`, a, b].map((name) => parameterData(graph, name)));
-    folded.set(`${path}.weight`, addProduct(weight as TensorData, left as TensorData, right as TensorData, scale));
+): Promise<readonly PlannedAdapter[]> {
+  const planned = new Map<string, PlannedAdapter>();
+  for (const { path, kind, inDim, outDim, weight } of layers) {
+    const key = `${kind}:${path}`;
+    if (planned.has(key)) continue;
+    const { r, alpha } = selection.sizeOf(path);
+    const adapter: Adapter = { path, kind, r, alpha, scale: scaleOf(alpha, r, options.useRslora) };
+    const gaussian = options.initLoraWeights === 'gaussian';
+    const start = KINDS[kind].initial(random(seed, 'lora', path), inDim, r, outDim, gaussian);
+    planned.set(key, {
+      adapter,
+      a: tensor('float32', [inDim, r], start.a),
+      b: tensor('float32', [r, outDim], start.b),
+      magnitude: options.useDora ? await lengthsOf(graph, weight) : undefined,
+    });
   }
-  const scopes = new Set(adapters.map(({ path }) => `${path}.${SCOPE}`));
-  // The sum at the end of each adapter becomes its first operand; what fed the second is then dead and goes.
-  const plain = rewrite(graph, {
-    node: (node, inputs) => (node.op === 'Add' && scopes.has(node.scope) ? [inputs[0]] : undefined),
-  });
-  const { [METADATA]: _, ...metadata } = plain.metadata;
-  return {
-    ...withParameters(plain, (name) => {
-      const data = folded.get(name);
-      return data && { data };
-    }),
-    metadata,
-  };
+  return [...planned.values()];
 }
 
-async function parameterData(graph: Graph, name: string): Promise<TensorData> {
+/** `alpha / r`, or with rank stabilisation `alpha / sqrt(r)`. */
+export function scaleOf(alpha: number, r: number, rslora: boolean): number {
+  return alpha / (rslora ? Math.sqrt(r) : r);
+}
+
+async function lengthsOf(graph: Graph, name: string): Promise<TensorData> {
+  const { shape, data } = await parameterData(graph, name);
+  const columns = shape[1] as number;
+  return tensor('float32', [columns], Float32Array.from(columnNorms(data as Float32Array, columns)));
+}
+
+/** A parameter's elements. */
+export async function parameterData(graph: Graph, name: string): Promise<TensorData> {
   const parameter = graph.parameters.get(name);
   if (parameter === undefined) throw new Error(`the graph has no parameter "${name}"`);
   return loadTensor(parameter.data);
 }
 
-/** `W + scale · A B`, accumulated in double precision. */
-function addProduct(w: TensorData, a: TensorData, b: TensorData, scale: number): TensorData {
-  const [rows, cols] = w.shape as [number, number];
-  const rank = a.shape[1] as number;
-  const out = new Float32Array(rows * cols);
-  const row = new Float64Array(cols);
-  for (let i = 0; i < rows; i++) {
-    row.fill(0);
-    for (let k = 0; k < rank; k++) {
-      const left = Number(a.data[i * rank + k]);
-      for (let j = 0; j < cols; j++) row[j] = (row[j] as number) + left * Number(b.data[k * cols + j]);
-    }
-    for (let j = 0; j < cols; j++) out[i * cols + j] = Number(w.data[i * cols + j]) + scale * (row[j] as number);
-  }
-  return tensor('float32', w.shape, out);
+/**
+ * Adds adapters, freezes everything else, and leaves the modules to save trainable. Nodes that share a weight share its
+ * adapter.
+ */
+export function insertAdapters(
+  graph: Graph,
+  planned: readonly PlannedAdapter[],
+  { dropout, ...facts }: Omit<AdapterState, 'adapters'> & { readonly dropout: number },
+): Graph {
+  const byLayer = new Map(planned.map((plan) => [`${plan.adapter.kind}:${plan.adapter.path}`, plan]));
+  const layers = adaptableLayers(graph);
+  const node: NodeRewriter = (original, inputs, g) => {
+    const layer = layers.get(original);
+    const plan = layer && byLayer.get(`${layer.kind}:${layer.path}`);
+    if (plan === undefined) return undefined;
+    const [output] = original.outputs;
+    const { attributes, scope } = original;
+    const y = g.one(original.op, inputs, { attributes, scope, names: [output?.name] });
+    return [
+      g.scope(`${plan.adapter.path}.${SCOPE}`, () =>
+        g.ops.add(
+          y,
+          g.scope('update', () => update(g, plan, inputs as Value[], y, dropout)),
+        ),
+      ),
+    ];
+  };
+  const adapted = withParameters(rewrite(graph, { node }), (name) => ({
+    trainable: isAdapterWeight(name) || isBelowAny(moduleOf(name), facts.modulesToSave),
+  }));
+  return withAdapterState(adapted, { ...facts, adapters: planned.map(({ adapter }) => adapter) });
+}
+
+/** What an adapter adds to the output `y` of its layer. */
+function update(g: GraphBuilder, plan: PlannedAdapter, inputs: readonly Value[], y: Value, rate: number): Value {
+  const { ops } = g;
+  const { kind, scale } = plan.adapter;
+  const rules = KINDS[kind];
+  const names = adapterWeights(plan.adapter);
+  const parameter = (name: string, data: TensorData, transposed: boolean): Value =>
+    g.findParameter(name)?.value ?? g.parameter(name, data, { trainable: true, transposed });
+  const [a, b] = [parameter(names.a, plan.a, true), parameter(names.b, plan.b, true)];
+  const [weight, x] = [inputs[rules.weightInput] as Value, inputs[1 - rules.weightInput] as Value];
+  const dropped = kind === 'linear' ? ops.dropout(x, { rate }) : x;
+  // Scaled where it is narrow: r columns instead of all.
+  const low = ops.matmul(ops.mul(rules.apply(g, dropped, a), scale), b);
+  if (plan.magnitude === undefined) return low;
+  // Liu et al., "DoRA", 2024, equation 5; the norm is a constant for the gradient (section 4.3).
+  const magnitude = parameter(names.magnitude, plan.magnitude, false);
+  const moved = ops.add(weight, ops.matmul(a, ops.mul(b, scale)));
+  const norm = ops.stopGradient(ops.maximum(ops.norm(moved, { axes: [0] }), MIN_NORM));
+  const stretch = ops.div(magnitude, norm);
+  const base = dropped === x ? y : ops.matmul(dropped, weight);
+  return ops.add(ops.mul(ops.sub(stretch, 1), base), ops.mul(stretch, low));
+}
+
+/** Whether a node is the one that adds an adapter's update. */
+export function isUpdateSum(node: Node, { path }: Adapter): boolean {
+  return node.op === 'Add' && node.scope === `${path}.${SCOPE}`;
 }

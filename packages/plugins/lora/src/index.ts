@@ -1,3 +1,6 @@
 export type { LoraOptions } from './options.ts';
 export { lora, lora as default } from './plugin.ts';
-export { type Adapter, adaptersOf, foldAdapters } from './adapters.ts';
+export { foldAdapters } from './fold.ts';
+export type { AdapterKind } from './kinds.ts';
+export { attachAdapter, type PeftAdapter, type PeftConfig, readPeftConfig } from './peft/read.ts';
+export { type Adapter, adaptersOf, type AdapterState, adapterStateOf } from './state.ts';

@@ -59,6 +59,3 @@ export const KINDS: Readonly<Record<AdapterKind, KindRules>> = {
     initial: (stream, inDim, r, outDim) => ({ a: new Float32Array(inDim * r), b: stream.normal(r * outDim) }),
   },
 };
-
-/** Parameters that belong to adapters. */
-export const ADAPTER_WEIGHT: RegExp = /\.lora_(?:[AB]\.weight|embedding_[AB])$/;

@@ -10,39 +10,56 @@ export interface LoraOptions {
   /** Probability with which an input of an adapter is dropped while training. @defaultValue `0` */
   loraDropout?: number | undefined;
   /**
-   * Layers to adapt: ends of module paths (`['query', 'value']`), a regular expression for whole paths, or
-   * `'all-linear'` for all but `modulesToSave`. @defaultValue `'all-linear'`
+   * Layers to adapt: ends of module paths (`['query', 'value']`), a regular expression (RE2 syntax) for whole paths, or
+   * `'all-linear'` for all linear layers but output heads. Never those of `modulesToSave`. @defaultValue `'all-linear'`
    */
   targetModules?: string | readonly string[] | undefined;
-  /** Ends of module paths that are left alone. @defaultValue `[]` */
-  excludeModules?: readonly string[] | undefined;
-  /** Ends of module paths that are trained in full beside the adapters, e.g. a new head. @defaultValue `['classifier']` */
+  /** Layers that are left alone: ends of module paths, or a regular expression for whole paths. @defaultValue `[]` */
+  excludeModules?: string | readonly string[] | undefined;
+  /**
+   * Ends of paths of modules that are trained in full beside the adapters, with everything below them, e.g. a new head.
+   * @defaultValue `['classifier']`
+   */
   modulesToSave?: readonly string[] | undefined;
-  /** Other ranks by end of module path. @defaultValue `{}` */
+  /** Other ranks by end of module path, a name or a regular expression. @defaultValue `{}` */
   rankPattern?: Readonly<Record<string, number>> | undefined;
-  /** Other alphas by end of module path. @defaultValue `{}` */
+  /** Other alphas by end of module path, a name or a regular expression. @defaultValue `{}` */
   alphaPattern?: Readonly<Record<string, number>> | undefined;
   /** Scale by `loraAlpha / sqrt(r)` (Kalajdzievski, 2023). @defaultValue `false` */
   useRslora?: boolean | undefined;
+  /** Learn the length of the columns of each weight apart from their direction (Liu et al., 2024). @defaultValue `false` */
+  useDora?: boolean | undefined;
   /** How `A` starts: `true` as PEFT (Kaiming uniform), or `'gaussian'` with std `1 / r`. `B` is zero. @defaultValue `true` */
   initLoraWeights?: true | 'gaussian' | undefined;
+  /**
+   * Folder of a PEFT adapter (`adapter_config.json`, `adapter_model.safetensors`) to start from. Targets, ranks, scales
+   * and modules to save are then the adapter's, whatever the other options say. @defaultValue a new adapter
+   */
+  from?: string | undefined;
 }
 
+/** The options with their defaults. */
 export interface ResolvedOptions {
   readonly r: number;
   readonly loraAlpha: number;
   readonly loraDropout: number;
   readonly targetModules: string | readonly string[];
-  readonly excludeModules: readonly string[];
+  readonly excludeModules: string | readonly string[];
   readonly modulesToSave: readonly string[];
   readonly rankPattern: Readonly<Record<string, number>>;
   readonly alphaPattern: Readonly<Record<string, number>>;
   readonly useRslora: boolean;
+  readonly useDora: boolean;
   readonly initLoraWeights: true | 'gaussian';
+  readonly from?: string | undefined;
 }
+
+/** The default of `modulesToSave`: a model without a classifier is no mistake. */
+export const DEFAULT_MODULES_TO_SAVE: readonly string[] = ['classifier'];
 
 const rank = v.pipe(v.number(), v.integer(), v.minValue(1));
 const positive = v.pipe(v.number(), v.gtValue(0));
+const name = v.pipe(v.string(), v.minLength(1));
 const described = <T extends v.GenericSchema>(
   schema: T,
   text: string,
@@ -60,20 +77,26 @@ export const options: OptionSchema<LoraOptions, ResolvedOptions> = v.strictObjec
   ),
   targetModules: v.optional(
     described(
-      v.union([v.string(), v.pipe(v.array(v.string()), v.minLength(1))]),
+      v.union([name, v.pipe(v.array(name), v.minLength(1))]),
       "Ends of module paths, a regular expression for whole paths, or 'all-linear'.",
     ),
     'all-linear',
   ),
-  excludeModules: v.optional(described(v.array(v.string()), 'Ends of module paths that are left alone.'), []),
-  modulesToSave: v.optional(described(v.array(v.string()), 'Ends of module paths that are trained in full.'), [
-    'classifier',
-  ]),
-  rankPattern: v.optional(described(v.record(v.string(), rank), 'Other ranks by end of module path.'), {}),
-  alphaPattern: v.optional(described(v.record(v.string(), positive), 'Other alphas by end of module path.'), {}),
+  excludeModules: v.optional(
+    described(v.union([name, v.array(name)]), 'Layers that are left alone: ends of paths, or a regular expression.'),
+    [],
+  ),
+  modulesToSave: v.optional(
+    described(v.array(name), 'Ends of paths of modules that are trained in full.'),
+    DEFAULT_MODULES_TO_SAVE,
+  ),
+  rankPattern: v.optional(described(v.record(name, rank), 'Other ranks by end of module path.'), {}),
+  alphaPattern: v.optional(described(v.record(name, positive), 'Other alphas by end of module path.'), {}),
   useRslora: v.optional(described(v.boolean(), 'Scale by loraAlpha / sqrt(r).'), false),
+  useDora: v.optional(described(v.boolean(), 'Learn the length of weight columns apart from their direction.'), false),
   initLoraWeights: v.optional(
     described(v.union([v.literal(true), v.literal('gaussian')]), 'How A starts: Kaiming uniform or gaussian.'),
     true,
   ),
+  from: v.optional(described(name, 'Folder of a PEFT adapter to start from.')),
 });

@@ -1,9 +1,14 @@
-import { definePlugin, type PluginFactory, STAGE } from '@anneal/core';
+import { definePlugin, type Model, type PluginApi, type PluginFactory, STAGE } from '@anneal/core';
+import type { Graph } from '@anneal/graph';
 
-import { adapterFor, adaptersOf, addAdapters, foldAdapters } from './adapters.ts';
-import { type LoraOptions, options, type ResolvedOptions } from './options.ts';
-import { adapterConfig, adapterTensors } from './peft.ts';
-import { adaptableLayers, targetLayers } from './targets.ts';
+import { insertAdapters, planAdapters, selectLayers } from './adapters.ts';
+import { foldAdapters } from './fold.ts';
+import { DEFAULT_MODULES_TO_SAVE, type LoraOptions, options, type ResolvedOptions } from './options.ts';
+import { isBelowAny } from './patterns.ts';
+import { attachAdapter } from './peft/read.ts';
+import { adapterFolder } from './peft/write.ts';
+import { adaptersOf, adapterStateOf, moduleOf } from './state.ts';
+import { adaptableLayers, createSelection, type Selection } from './targets.ts';
 
 /**
  * Low-rank adaptation (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021): the base is frozen, each
@@ -14,42 +19,17 @@ export const lora: PluginFactory<LoraOptions> = definePlugin<LoraOptions, Resolv
   name: 'lora',
   version: '0.1.0',
   options,
-  setup(api, settings) {
-    api.hooks.model.transformModel.tap((model, { seed }) => {
-      const layers = [...targetLayers(model.graph, settings).values()];
-      if (layers.length === 0) {
-        const paths = [...adaptableLayers(model.graph).values()].map(({ path }) => path);
-        const ends = [...new Set(paths.map((path) => path.split('.').at(-1)))];
-        throw api.error(
-          'ANNEAL_E_NO_TARGET',
-          `no linear layer matches \`targetModules\` ${JSON.stringify(settings.targetModules)}`,
-          {
-            fix:
-              ends.length === 0
-                ? 'this model has no linear layers'
-                : `use ends of module paths, such as ${ends.join(', ')}`,
-          },
-        );
-      }
+  async setup(api, settings) {
+    const adapt = settings.from === undefined ? await fresh(api, settings) : await loaded(api, settings, settings.from);
+
+    api.hooks.model.transformModel.tap(async (model, { seed }): Promise<Model> => {
       if (adaptersOf(model.graph).length > 0) {
         throw api.error('ANNEAL_E_MODEL', 'the model already has adapters', { fix: 'use `lora` in one stage only' });
       }
-      for (const layer of layers) {
-        const { r } = adapterFor(layer, settings);
-        const limit = Math.min(layer.inDim, layer.outDim);
-        if (r > limit) {
-          throw api.error(
-            'ANNEAL_E_OPTIONS',
-            `rank ${r} exceeds the layer "${layer.path}" [${layer.inDim}, ${layer.outDim}]`,
-            {
-              path: ['r'],
-              fix: `use \`r\` of at most ${limit}, or leave the layer out with \`excludeModules\``,
-            },
-          );
-        }
-      }
-      const graph = addAdapters(model.graph, settings, seed);
-      api.logger.info(`adapting ${layers.length} layers with rank ${settings.r}`);
+      const graph = await adapt(model.graph, seed);
+      const { adapters, dora } = adapterStateOf(graph) as NonNullable<ReturnType<typeof adapterStateOf>>;
+      const ranks = [...new Set(adapters.map(({ r }) => r))].toSorted((a, b) => a - b);
+      api.logger.info(`adapting ${adapters.length} layers with rank ${ranks.join(', ')}${dora ? ' (DoRA)' : ''}`);
       return { ...model, graph };
     });
 
@@ -58,9 +38,92 @@ export const lora: PluginFactory<LoraOptions> = definePlugin<LoraOptions, Resolv
     });
 
     api.hooks.emit.emit.tap(async ({ trained, task, write }) => {
-      if (adaptersOf(trained.graph).length === 0) return;
-      await write('adapter/adapter_config.json', adapterConfig(trained.graph, settings, task.kind));
-      await write('adapter/adapter_model.safetensors', await adapterTensors(trained.graph, settings));
+      const files = await adapterFolder(trained.graph, settings, task.kind);
+      for (const [name, data] of files ?? []) await write(`adapter/${name}`, data);
     });
   },
 });
+
+type Adapt = (graph: Graph, seed: number) => Promise<Graph>;
+
+/** New adapters, on the layers that the options name. */
+async function fresh(api: PluginApi, settings: ResolvedOptions): Promise<Adapt> {
+  const selection = await createSelection(settings);
+  return async (graph, seed) => {
+    const layers = [...selectLayers(graph, selection).values()];
+    if (layers.length === 0) throw noTarget(api, graph, settings);
+    if (settings.useDora) refuseEmbeddings(api, layers);
+    warnOfUnknown(api, graph, settings);
+    checkRanks(api, layers, settings, selection);
+    const planned = await planAdapters(graph, layers, selection, settings, seed);
+    const { loraDropout: dropout, useRslora: rslora, useDora: dora, modulesToSave } = settings;
+    return insertAdapters(graph, planned, { dropout, rslora, dora, modulesToSave });
+  };
+}
+
+/** The adapter of a folder. */
+async function loaded(api: PluginApi, settings: ResolvedOptions, from: string): Promise<Adapt> {
+  // Only here are files read: everything else also runs in a browser.
+  const { adapterFiles, openAdapter } = await import('./node/load.ts');
+  const { dir, files } = adapterFiles(api.root, from);
+  for (const file of files) api.dependsOn(file);
+  return async (graph) => attachAdapter(graph, await openAdapter(dir), settings.loraDropout);
+}
+
+function noTarget(
+  api: PluginApi,
+  graph: Graph,
+  { targetModules, excludeModules, modulesToSave }: ResolvedOptions,
+): Error {
+  const ends = [...new Set([...adaptableLayers(graph).values()].map(({ path }) => path.split('.').at(-1)))];
+  const left = [...(typeof excludeModules === 'string' ? [excludeModules] : excludeModules), ...modulesToSave];
+  return api.error(
+    'ANNEAL_E_NO_TARGET',
+    `no layer matches \`targetModules\` ${JSON.stringify(targetModules)}${
+      left.length === 0 ? '' : ` and is neither excluded nor trained in full (${left.join(', ')})`
+    }`,
+    {
+      path: ['targetModules'],
+      fix:
+        ends.length === 0
+          ? 'this model has no layers for adapters'
+          : `use ends of module paths, such as ${ends.join(', ')}`,
+    },
+  );
+}
+
+function refuseEmbeddings(api: PluginApi, layers: readonly { readonly kind: string; readonly path: string }[]): void {
+  const table = layers.find(({ kind }) => kind === 'embedding');
+  if (table === undefined) return;
+  throw api.error('ANNEAL_E_OPTIONS', `\`useDora\` works on linear layers, received the embedding "${table.path}"`, {
+    path: ['useDora'],
+    fix: 'leave embeddings out of `targetModules`',
+  });
+}
+
+/** A name that matches nothing is most likely misspelt. */
+function warnOfUnknown(api: PluginApi, graph: Graph, { modulesToSave }: ResolvedOptions): void {
+  const modules = [...graph.parameters.keys()].map(moduleOf);
+  for (const name of modulesToSave) {
+    if (DEFAULT_MODULES_TO_SAVE.includes(name) || modules.some((path) => isBelowAny(path, [name]))) continue;
+    api.logger.warn(`\`modulesToSave\` names "${name}", which this model does not have`);
+  }
+}
+
+/** A rank above the size of a layer costs more than training the layer. */
+function checkRanks(
+  api: PluginApi,
+  layers: readonly { readonly path: string; readonly inDim: number; readonly outDim: number }[],
+  settings: ResolvedOptions,
+  selection: Selection,
+): void {
+  for (const { path, inDim, outDim } of layers) {
+    const { r } = selection.sizeOf(path);
+    const limit = Math.min(inDim, outDim);
+    if (r <= limit) continue;
+    throw api.error('ANNEAL_E_OPTIONS', `rank ${r} exceeds the layer "${path}" [${inDim}, ${outDim}]`, {
+      path: [r === settings.r ? 'r' : 'rankPattern'],
+      fix: `use a rank of at most ${limit}, or leave the layer out with \`excludeModules\``,
+    });
+  }
+}

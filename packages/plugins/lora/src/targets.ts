@@ -2,48 +2,45 @@ import type { Graph, LinearLayer, Node } from '@anneal/graph';
 
 import { type AdapterKind, KINDS } from './kinds.ts';
 import type { ResolvedOptions } from './options.ts';
+import { endsWithAny, isBelowAny, pathMatcher, valuesByEnd } from './patterns.ts';
 
-/** Whether a module path ends with one of the names, at a dot: PEFT's rule for lists. */
-export function endsWithAny(path: string, names: readonly string[]): boolean {
-  return names.some((name) => path === name || path.endsWith(`.${name}`));
-}
-
-/** The value of the first pattern that a path ends with. */
-export function byPattern(path: string, patterns: Readonly<Record<string, number>>, fallback: number): number {
-  return Object.entries(patterns).find(([name]) => endsWithAny(path, [name]))?.[1] ?? fallback;
-}
-
-/** A layer that gets an adapter. */
+/** A layer that can have an adapter. */
 export interface TargetLayer extends LinearLayer {
   readonly kind: AdapterKind;
 }
 
-/** Layers that can have adapters, by node. */
+/** Output layers, which `'all-linear'` leaves out as PEFT does. */
+const HEADS: readonly string[] = ['classifier', 'score', 'lm_head'];
+
+/** What the options say of layers, with every pattern compiled. */
+export interface Selection {
+  isTarget(layer: TargetLayer): boolean;
+  /** Rank and alpha of a layer. */
+  sizeOf(path: string): { readonly r: number; readonly alpha: number };
+}
+
+/** @throws AnnealError `ANNEAL_E_OPTIONS` for a regular expression that is none. */
+export async function createSelection(options: ResolvedOptions): Promise<Selection> {
+  const { targetModules, excludeModules, modulesToSave, r, loraAlpha } = options;
+  const wanted = targetModules === 'all-linear' ? undefined : await pathMatcher(targetModules, ['targetModules']);
+  const excluded = await pathMatcher(excludeModules, ['excludeModules']);
+  const ranks = await valuesByEnd(options.rankPattern, ['rankPattern']);
+  const alphas = await valuesByEnd(options.alphaPattern, ['alphaPattern']);
+  const isWanted = ({ path, kind }: TargetLayer): boolean =>
+    wanted === undefined ? kind === 'linear' && !endsWithAny(path, HEADS) : wanted(path);
+  return {
+    isTarget: (layer) => isWanted(layer) && !excluded(layer.path) && !isBelowAny(layer.path, modulesToSave),
+    sizeOf: (path) => ({ r: ranks(path) ?? r, alpha: alphas(path) ?? loraAlpha }),
+  };
+}
+
+/** Layers that can have adapters, by node: those with float32 weights. */
 export function adaptableLayers(graph: Graph): ReadonlyMap<Node, TargetLayer> {
   return new Map(
     (Object.keys(KINDS) as AdapterKind[]).flatMap((kind) =>
-      [...KINDS[kind].layers(graph)].map(([node, layer]): [Node, TargetLayer] => [node, { ...layer, kind }]),
+      [...KINDS[kind].layers(graph)]
+        .filter(([, { weight }]) => graph.parameters.get(weight)?.data.dtype === 'float32')
+        .map(([node, layer]): [Node, TargetLayer] => [node, { ...layer, kind }]),
     ),
   );
-}
-
-/** The layers that the options give an adapter, by node. */
-export function targetLayers(
-  graph: Graph,
-  { targetModules, excludeModules, modulesToSave }: ResolvedOptions,
-): ReadonlyMap<Node, TargetLayer> {
-  const matches = matcher(targetModules);
-  return new Map(
-    [...adaptableLayers(graph)].filter(
-      ([, layer]) =>
-        matches(layer) && !endsWithAny(layer.path, excludeModules) && !endsWithAny(layer.path, modulesToSave),
-    ),
-  );
-}
-
-function matcher(targets: string | readonly string[]): (layer: TargetLayer) => boolean {
-  if (typeof targets !== 'string') return ({ path }) => endsWithAny(path, targets);
-  if (targets === 'all-linear') return ({ kind }) => kind === 'linear';
-  const pattern = new RegExp(`^(?:${targets})$`);
-  return ({ path }) => pattern.test(path);
 }

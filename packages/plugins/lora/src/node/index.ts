@@ -1,0 +1,1 @@
+export { adapterFiles, openAdapter } from './load.ts';
