@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { type Graph, type Tensors, writeOnnx, zeros } from '@anneal/graph';
+import type * as Runtime from 'onnxruntime-node';
 
 interface ProfileEvent {
   readonly cat: string;
@@ -21,7 +22,7 @@ export interface OperatorTime {
 
 /** Time per operator type of a static graph, by ONNX Runtime's own profiler. */
 export async function operatorTimes(graph: Graph, feeds: Tensors, runs: number = 5): Promise<readonly OperatorTime[]> {
-  const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
+  const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof Runtime;
   const folder = await mkdtemp(join(tmpdir(), 'anneal-profile-'));
   try {
     const session = await ort.InferenceSession.create((await writeOnnx(graph)).model, {
