@@ -49,6 +49,7 @@ export {
   bind,
   inline,
   type InlineOptions,
+  type InputRewriter,
   type NodeRewriter,
   type ParameterRewriter,
   rewrite,
@@ -59,6 +60,18 @@ export {
 export { constantFolder, foldConstants, type FoldOptions } from './rewrites/fold.ts';
 export { type Simplification, SIMPLIFICATIONS, type Surroundings } from './rewrites/rules.ts';
 export { simplify } from './rewrites/simplify.ts';
+export {
+  applyRewrites,
+  defineRewrite,
+  type Match,
+  type Rewrite,
+  type RewriteDefinition,
+  type Rewritten,
+} from './rewrites/define.ts';
+export { type OpOptions, type OpPattern, type Pattern, pattern, type PatternLike } from './rewrites/pattern.ts';
+export { FUSIONS } from './rewrites/fusions.ts';
+export { DEQUANTIZATIONS, EXPANSIONS } from './canonicalize/composites/index.ts';
+export { type Canonical, canonicalize, type CanonicalizeOptions } from './canonicalize/canonicalize.ts';
 export { toNumbers } from './interpret/array.ts';
 export { evaluate, type EvaluateOptions, interpret } from './interpret/evaluate.ts';
 export { referenceBackend } from './interpret/backend.ts';
@@ -68,6 +81,7 @@ export {
   fromFloat16Bits,
   isSmallFloat,
   roundFloat,
+  roundHalfEven,
   type SmallFloat,
   toFloat16Bits,
 } from './float16.ts';

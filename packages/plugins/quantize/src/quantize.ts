@@ -1,3 +1,4 @@
+import { AnnealError } from '@anneal/core';
 import {
   attr,
   type Graph,
@@ -6,82 +7,137 @@ import {
   type Node,
   type NodeRewriter,
   type Parameter,
+  type ParameterRewriter,
   rewrite,
+  sizeOf,
   type TensorData,
   type Value,
 } from '@anneal/graph';
 
-import { quantizeRows } from './int8.ts';
 import type { ResolvedOptions } from './options.ts';
-import { type LinearContext, SCHEMES } from './schemes.ts';
+import { type Scheme, type SchemeContext, SCHEMES, type WeightRef } from './schemes.ts';
 
-/** A graph with low-precision products and tables, and the weights that were replaced. */
+/** A graph at low precision, and the names of the weights that were replaced. */
 export interface QuantizedGraph {
   readonly graph: Graph;
+  /** Weights of products. */
   readonly linears: readonly string[];
+  /** Tables whose rows are looked up. */
   readonly tables: readonly string[];
+  /** Weights that are only stored at low precision. */
+  readonly stored: readonly string[];
 }
 
-/** Quantizes what the options and `mayQuantize` allow. */
+/**
+ * Quantizes what the options and `mayQuantize` allow.
+ *
+ * @throws AnnealError `ANNEAL_E_MODEL` when a weight is not finite.
+ */
 export async function quantizeGraph(
   graph: Graph,
   options: ResolvedOptions,
   mayQuantize: (name: string, parameter: Parameter) => boolean = () => true,
 ): Promise<QuantizedGraph> {
-  const allowed = (name: string): boolean => {
-    const parameter = graph.parameters.get(name);
-    if (parameter === undefined || parameter.data.dtype !== 'float32' || parameter.data.shape.length !== 2)
-      return false;
-    if (parameter.data.shape.reduce((a, b) => a * b, 1) < options.minElements) return false;
-    const path = name.replace(/\.weight$/, '');
-    const excluded = options.exclude.some((end) => path === end || path.endsWith(`.${end}`));
-    return !excluded && mayQuantize(name, parameter);
-  };
-  const linears = new Map(
-    [...linearLayers(graph)].filter(([, { weight }]) => allowed(weight)).map(([node, { weight }]) => [node, weight]),
-  );
-  const tables = options.embeddings ? embeddingTables(graph, allowed) : new Map<Node, string>();
-  const data = new Map<string, TensorData>();
-  for (const name of [...linears.values(), ...tables.values()]) {
-    if (!data.has(name)) data.set(name, await loadTensor((graph.parameters.get(name) as Parameter).data));
-  }
-
   const scheme = SCHEMES[options.scheme];
-  const context: LinearContext = { limit: options.reduceRange ? 63 : 127, shared: new Map() };
-  const replace: NodeRewriter = (node, inputs, g) => {
-    const weight = linears.get(node);
+  const allowed = [...graph.parameters]
+    .filter(([name, parameter]) => isAllowed(name, parameter, options) && mayQuantize(name, parameter))
+    .map(([name]) => name);
+  const { linears, tables, stored } = chooseWeights(graph, scheme, new Set(allowed), options);
+  const weights = new Map<string, WeightRef>();
+  for (const name of [...linears.values(), ...tables.values(), ...stored]) {
+    if (!weights.has(name)) weights.set(name, { name, data: await finite(graph, name) });
+  }
+  const weightOf = (name: string): WeightRef => weights.get(name) as WeightRef;
+  const kept = new Set<string>();
+
+  const context: SchemeContext = { limit: options.reduceRange ? 63 : 127, shared: new Map() };
+  const node: NodeRewriter = (original, inputs, g) => {
     const [first, second] = inputs as [Value, Value];
-    if (weight !== undefined) {
-      return [g.scope(node.scope, () => scheme.linear(g, first, data.get(weight) as TensorData, weight, context))];
-    }
-    const table = tables.get(node);
-    if (table === undefined) return undefined;
-    return g.scope(node.scope, () => {
-      const { values, scales } = quantizeRows(data.get(table) as TensorData);
-      const rows = g.ops.take(g.parameter(`${table}_quantized`, values), second);
-      const scale = g.ops.take(g.parameter(`${table}_scale`, scales), second);
-      return [g.ops.mul(g.ops.cast(rows, 'float32'), scale)];
+    const [weight, table] = [linears.get(original), tables.get(original)];
+    return g.scope(original.scope, () => {
+      if (weight !== undefined) return [scheme.linear?.(g, first, weightOf(weight), context)];
+      return table === undefined ? undefined : [scheme.table?.(g, second, weightOf(table))];
     });
   };
+  const parameter: ParameterRewriter = (name, _, g) => {
+    if (!stored.has(name)) return undefined;
+    const value = scheme.stored?.(g, weightOf(name));
+    if (value === undefined) kept.add(name);
+    return value;
+  };
   return {
-    graph: rewrite(graph, { node: replace }),
+    graph: rewrite(graph, { node, parameter }),
     linears: [...new Set(linears.values())],
     tables: [...new Set(tables.values())],
+    stored: [...stored].filter((name) => !kept.has(name)),
   };
 }
 
-/** Look-ups in a table that nothing else uses: a tied table must stay as it is for the other use. */
-function embeddingTables(graph: Graph, allowed: (name: string) => boolean): Map<Node, string> {
+function isAllowed(name: string, { data }: Parameter, { minElements, exclude }: ResolvedOptions): boolean {
+  if (data.dtype !== 'float32' || sizeOf(data.shape) < minElements) return false;
+  return !exclude.some((end) => belongsTo(name, end));
+}
+
+/** Whether a parameter belongs to a module whose path ends with `end`, or to one below it. */
+export function belongsTo(parameter: string, end: string): boolean {
+  return `.${parameter}.`.includes(`.${end}.`);
+}
+
+interface Choice {
+  /** Names of weights by the node that uses them. */
+  readonly linears: ReadonlyMap<Node, string>;
+  readonly tables: ReadonlyMap<Node, string>;
+  readonly stored: ReadonlySet<string>;
+}
+
+/** A weight is replaced where all of its uses are: otherwise the file would hold it twice. */
+function chooseWeights(graph: Graph, scheme: Scheme, allowed: ReadonlySet<string>, options: ResolvedOptions): Choice {
+  const products = new Map([...linearLayers(graph)].map(([node, { weight }]) => [node, weight]));
+  const lookUps = lookUpsOf(graph);
+  const uses = usesOf(graph);
+  const complete = (nodes: ReadonlyMap<Node, string>, use: unknown): ReadonlyMap<Node, string> => {
+    if (use === undefined) return new Map();
+    const counts = new Map<string, number>();
+    for (const name of nodes.values()) counts.set(name, (counts.get(name) ?? 0) + 1);
+    return new Map([...nodes].filter(([, name]) => allowed.has(name) && counts.get(name) === uses.get(name)));
+  };
+  const linears = complete(products, scheme.linear);
+  const tables = complete(lookUps, options.embeddings ? scheme.table : undefined);
+  const skipped = options.embeddings ? new Set<string>() : new Set(lookUps.values());
+  const stored = [...allowed].filter((name) => scheme.stored !== undefined && !skipped.has(name));
+  return { linears, tables, stored: new Set(stored) };
+}
+
+/** Nodes that look up rows of a parameter of two dimensions, with its name. */
+function lookUpsOf(graph: Graph): ReadonlyMap<Node, string> {
   const names = new Map<Value, string>([...graph.parameters].map(([name, { value }]) => [value, name]));
-  const uses = new Map<Value, number>();
-  for (const node of graph.nodes)
-    for (const value of node.inputs) if (value) uses.set(value, (uses.get(value) ?? 0) + 1);
-  const tables = new Map<Node, string>();
+  const found = new Map<Node, string>();
   for (const node of graph.nodes) {
     const [table] = node.inputs;
     const name = table && names.get(table);
     if (node.op !== 'Gather' || name === undefined || attr.int(node, 'axis', 0) !== 0) continue;
-    if (uses.get(table as Value) === 1 && allowed(name)) tables.set(node, name);
+    if (table?.rank === 2) found.set(node, name);
   }
-  return tables;
+  return found;
+}
+
+/** How often each parameter is used: by nodes, and as an output. */
+function usesOf(graph: Graph): ReadonlyMap<string, number> {
+  const counts = new Map<Value, number>();
+  const count = (value: Value | undefined): void => {
+    if (value !== undefined) counts.set(value, (counts.get(value) ?? 0) + 1);
+  };
+  for (const node of graph.nodes) node.inputs.forEach(count);
+  for (const value of graph.outputs.values()) count(value);
+  return new Map([...graph.parameters].map(([name, { value }]) => [name, counts.get(value) ?? 0]));
+}
+
+async function finite(graph: Graph, name: string): Promise<TensorData> {
+  const data = await loadTensor((graph.parameters.get(name) as Parameter).data);
+  const bad = (data.data as Float32Array).findIndex((value) => !Number.isFinite(value));
+  if (bad < 0) return data;
+  throw new AnnealError('ANNEAL_E_MODEL', `the weight "${name}" has ${data.data[bad]} at element ${bad}`, {
+    plugin: 'quantize',
+    fix: 'the weights are damaged, or training went astray: check the stage before',
+  });
 }
