@@ -1,5 +1,6 @@
 import type { DType } from './dtype.ts';
 import { GraphError } from './error.ts';
+import { compositeTypes } from './infer/composites.ts';
 import { INFER, type InferContext, inferRule, opKey, type TensorType } from './infer/index.ts';
 import { type Attributes, DEFAULT_OPSETS, type Graph, type Node, type Parameter, type Shape, Value } from './ir.ts';
 import { usedBy } from './inner-graphs.ts';
@@ -176,7 +177,8 @@ export class GraphBuilder {
   ): readonly TensorType[] {
     const rule = inferRule(opKey(domain, op));
     if (rule === undefined) {
-      if (declared !== undefined) return declared;
+      const types = compositeTypes(opKey(domain, op), { op, inputs, attributes }, () => this.#freshDim(op)) ?? declared;
+      if (types !== undefined) return types;
       throw new GraphError('ANNEAL_E_OP', `no type rule for the operator ${opKey(domain, op)}`, {
         at: scope === '' ? undefined : { module: scope },
         fix: `give the output types yourself, or use one of: ${Object.keys(INFER).slice(0, 8).join(', ')} …`,

@@ -16,12 +16,16 @@ export type NodeRewriter = (
 /** Replaces one parameter while a graph is copied: returns its value in the new graph, or `undefined` to keep it. */
 export type ParameterRewriter = (name: string, parameter: Parameter, g: GraphBuilder) => Value | undefined;
 
+/** Replaces one input while a graph is copied: returns its value in the new graph, or `undefined` to keep it. */
+export type InputRewriter = (name: string, value: Value, g: GraphBuilder) => Value | undefined;
+
 export interface InlineOptions {
   /** Values for the graph's inputs; those left out are declared as inputs of the new graph. */
   readonly inputs?: Readonly<Record<string, Value>> | undefined;
   /** Numbers (or other symbols) for symbolic dimensions. */
   readonly dims?: Readonly<Record<string, Dim>> | undefined;
   readonly node?: NodeRewriter | undefined;
+  readonly input?: InputRewriter | undefined;
   readonly parameter?: ParameterRewriter | undefined;
 }
 
@@ -30,11 +34,12 @@ export interface InlineOptions {
  * composed, bound to sizes and rewritten.
  */
 export function inline(g: GraphBuilder, graph: Graph, options: InlineOptions = {}): Record<string, Value> {
-  const { inputs = {}, dims = {}, node: rewrite, parameter: rewriteParameter } = options;
+  const { inputs = {}, dims = {}, node: rewrite, input: rewriteInput, parameter: rewriteParameter } = options;
   const map = new Map<Value, Value>();
   const bound = (shape: Shape): Shape => shape.map((dim) => (typeof dim === 'string' ? (dims[dim] ?? dim) : dim));
   for (const [name, value] of graph.inputs) {
-    map.set(value, inputs[name] ?? g.input(name, value.dtype, bound(value.shape)));
+    const given = inputs[name] ?? rewriteInput?.(name, value, g);
+    map.set(value, given ?? g.input(name, value.dtype, bound(value.shape)));
   }
   for (const [name, parameter] of graph.parameters) {
     const { data, trainable, transposed } = parameter;
@@ -44,14 +49,15 @@ export function inline(g: GraphBuilder, graph: Graph, options: InlineOptions = {
   for (const [value, data] of graph.constants) map.set(value, g.constant(data, value.name));
   for (const original of graph.nodes) {
     const node = capturing(original, map);
-    const args = node.inputs.map((value) => value && (map.get(value) as Value));
+    // What the graph does not have itself belongs to the graph around it.
+    const args = node.inputs.map((value) => value && (map.get(value) ?? value));
     const results = rewrite?.(node, args, g) ?? copyNode(g, node, args, bound);
     node.outputs.forEach((value, i) => {
       const result = results[i];
       if (value && result) map.set(value, result);
     });
   }
-  return Object.fromEntries([...graph.outputs].map(([name, value]) => [name, map.get(value) as Value]));
+  return Object.fromEntries([...graph.outputs].map(([name, value]) => [name, map.get(value) ?? value]));
 }
 
 /** The node with its inner graphs using the values of the new graph. */

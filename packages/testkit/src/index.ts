@@ -1,4 +1,5 @@
 export { evaluate, type EvaluateOptions, interpret, referenceBackend } from '@anneal/graph';
+export { checkRewrite, type CheckRewriteOptions, type RewriteCase } from './check-rewrite.ts';
 export { assertClose, differenceOf, type Tolerance } from './compare.ts';
 export { type OpCase, opCases } from './op-cases.ts';
 export { seededRandom, seedOf } from './seeded.ts';

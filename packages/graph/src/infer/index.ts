@@ -1,3 +1,4 @@
+import { isComposite } from './composites.ts';
 import { elementwise } from './elementwise.ts';
 import { linear } from './linear.ts';
 import { movement } from './movement.ts';
@@ -30,6 +31,11 @@ export const INFER: Readonly<Record<OpKey, InferRule>> = {
   ...recurrentOps,
   ...spatial,
 };
+
+/** Whether the outputs of an operator are typed from its inputs. */
+export function isTyped(key: string): boolean {
+  return Object.hasOwn(INFER, key) || isComposite(key);
+}
 
 export function inferRule(key: string): InferRule | undefined {
   return Object.hasOwn(INFER, key) ? INFER[key as OpKey] : undefined;

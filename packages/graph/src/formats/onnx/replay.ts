@@ -2,7 +2,7 @@ import { GraphBuilder, type NodeOptions } from '../../builder.ts';
 import type { Form } from '../../canonicalize/opset/form.ts';
 import { CANONICAL_OPSET, upgrade, upgradedOpsets } from '../../canonicalize/opset/index.ts';
 import { DTYPES, isFloat } from '../../dtype.ts';
-import { inferRule, opKey } from '../../infer/index.ts';
+import { isTyped, opKey } from '../../infer/index.ts';
 import { store } from '../../interpret/array.ts';
 import type { Attributes, Graph, Value } from '../../ir.ts';
 import type { TensorData } from '../../tensor.ts';
@@ -156,7 +156,7 @@ export class Replay {
     proto: NodeProto,
     scope: Scope,
   ): readonly (Value | undefined)[] {
-    const known = inferRule(opKey(domain, op)) !== undefined;
+    const known = isTyped(opKey(domain, op));
     const values = this.#typed(op, inputs, {
       domain,
       attributes,
