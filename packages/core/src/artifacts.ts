@@ -44,6 +44,10 @@ export class Artifacts {
     return JSON.parse(this.text(name)) as T;
   }
 
+  entries(): IterableIterator<[name: string, data: Uint8Array]> {
+    return this.#entries.entries();
+  }
+
   names(): IterableIterator<string> {
     return this.#entries.keys();
   }

@@ -49,7 +49,7 @@ export interface EvaluateOptions extends Pick<RunOptions, 'signal' | 'onEvent'> 
   readonly dir?: string | undefined;
   /** Which file of `onnx/`: `model` or `model_quantized`. @defaultValue `model` */
   readonly variant?: string | undefined;
-  /** Rows to predict instead of the test split; no metrics then unless they carry labels. */
+  /** Rows to predict instead of the test split; no metrics then. */
   readonly rows?: readonly Row[] | undefined;
 }
 

@@ -1,14 +1,16 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
 import { Build, prepareCache } from './build/build.ts';
 import { RunScope } from './build/context.ts';
 import { evaluateFolder } from './build/evaluate-folder.ts';
-import { checkOutDir, isEmitted } from './build/emit.ts';
+import { checkOutDir, isEmitted, recoverOutDir } from './build/emit.ts';
 import { phaseKeys, type PhaseKeys, PHASES, firstPhase } from './build/keys.ts';
 import { type StageSetup, setupStage } from './build/setup.ts';
 import { isResolvedConfig, resolveConfig, type ResolveOptions } from './config/resolve.ts';
 import type { ResolvedConfig, UserConfig } from './config/types.ts';
 import { AnnealError, isAnnealError } from './errors/error.ts';
+import type { HookRegistry } from './hooks/create.ts';
 import { Cache } from './node/cache.ts';
-import { writeError } from './node/files.ts';
 import type { RunEvent } from './observe/events.ts';
 import { createLogger } from './observe/logger.ts';
 import type {
@@ -38,17 +40,15 @@ export async function createPipeline(
 ): Promise<Pipeline> {
   const resolved = isResolvedConfig(config) ? config : await resolveConfig(config, options);
   for (const [metric, condition] of Object.entries(resolved.gates)) parseCondition(metric, condition);
-  // Plugins keep the logger of their setup: what they say goes to whoever runs, or to the caller outside of runs.
-  const open = new Set<RunScope>();
+  // Plugins keep the logger of their setup: what they say in a run goes to that run, and else to the caller.
+  const current = new AsyncLocalStorage<RunScope>();
   const { onEvent = ignore } = options;
   const logger = createLogger((entry) => {
-    const event: RunEvent = { type: 'log', entry };
-    if (open.size === 0) onEvent(event);
-    for (const scope of open) scope.emit(event);
+    (current.getStore()?.emit ?? onEvent)({ type: 'log', entry });
   });
   const stages: StageSetup[] = [];
   for (const stage of resolved.stages) stages.push(await setupStage(resolved, stage, logger));
-  return new ConfiguredPipeline(resolved, stages, open);
+  return new ConfiguredPipeline(resolved, stages, current);
 }
 
 function ignore(): void {
@@ -58,12 +58,15 @@ function ignore(): void {
 class ConfiguredPipeline implements Pipeline {
   readonly #config: ResolvedConfig;
   readonly #stages: readonly StageSetup[];
-  readonly #open: Set<RunScope>;
+  readonly #current: AsyncLocalStorage<RunScope>;
+  /** Aborted by `close`. */
+  readonly #closed = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
 
-  constructor(config: ResolvedConfig, stages: readonly StageSetup[], open: Set<RunScope>) {
+  constructor(config: ResolvedConfig, stages: readonly StageSetup[], current: AsyncLocalStorage<RunScope>) {
     this.#config = config;
     this.#stages = stages;
-    this.#open = open;
+    this.#current = current;
   }
 
   taps(): readonly TapListing[] {
@@ -94,44 +97,63 @@ class ConfiguredPipeline implements Pipeline {
     return entries;
   }
 
-  async run({ signal, onEvent = ignore, stages, force = false }: RunOptions = {}): Promise<RunResult> {
-    const selected = this.#select(stages);
-    const scope = new RunScope(this.#config, signal ?? new AbortController().signal, onEvent);
-    this.#open.add(scope);
-    try {
-      await checkOutDir(this.#config);
-      await prepareCache(this.#config.cacheDir).catch((error: unknown) => {
-        throw writeError(this.#config.cacheDir, error);
-      });
-      const result = await new Build(this.#config, scope, force).run(selected, await this.#keys(selected));
-      for (const { registry } of selected) await registry.hooks.pipeline.afterRun.promise(scope.run);
-      return result;
-    } catch (error) {
-      const failure = abortedError(error, signal);
-      for (const { registry } of selected) registry.hooks.pipeline.onFail.call(failure, scope.run);
-      throw failure;
-    } finally {
-      this.#open.delete(scope);
-      await scope.close();
-    }
+  async run(options: RunOptions = {}): Promise<RunResult> {
+    const selected = this.#select(options.stages);
+    return this.#execute(options, async (scope) => {
+      try {
+        await recoverOutDir(this.#config);
+        checkOneEmits(selected, this.#config);
+        await checkOutDir(this.#config);
+        await prepareCache(this.#config.cacheDir);
+        const build = new Build(this.#config, scope, options.force ?? false);
+        const result = await build.run(selected, await this.#keys(selected));
+        for (const { registry } of selected) await registry.hooks.pipeline.afterRun.promise(scope.run);
+        return result;
+      } catch (error) {
+        const failure = abortedError(error, scope.run.signal);
+        for (const { registry } of selected) tellFailure(registry, failure, scope);
+        throw failure;
+      }
+    });
   }
 
   async evaluate(options: EvaluateOptions = {}): Promise<EvaluateResult> {
     const setup = this.#stages.at(-1) as StageSetup;
-    const scope = new RunScope(this.#config, options.signal ?? new AbortController().signal, options.onEvent ?? ignore);
-    this.#open.add(scope);
-    try {
+    return this.#execute(options, async (scope) => {
+      await prepareCache(this.#config.cacheDir);
       const keys = await this.#keys(this.#select(undefined));
-      return await evaluateFolder(this.#config, setup, keys.get(setup.stage.name) as PhaseKeys, scope, options);
-    } finally {
-      this.#open.delete(scope);
-      await scope.close();
-    }
+      return evaluateFolder(this.#config, setup, keys.get(setup.stage.name) as PhaseKeys, scope, options);
+    });
   }
 
   async close(): Promise<void> {
-    for (const scope of this.#open) await scope.close();
-    this.#open.clear();
+    this.#closed.abort();
+    await Promise.allSettled(this.#running);
+  }
+
+  /** Gives a piece of work its scope, which ends with it. */
+  async #execute<T>(
+    { signal, onEvent = ignore }: Pick<RunOptions, 'signal' | 'onEvent'>,
+    work: (scope: RunScope) => Promise<T>,
+  ): Promise<T> {
+    const closed = this.#closed.signal;
+    const scope = new RunScope(this.#config, signal ? AbortSignal.any([signal, closed]) : closed, onEvent);
+    const running = this.#current.run(scope, async () => {
+      try {
+        scope.run.signal.throwIfAborted();
+        return await work(scope);
+      } catch (error) {
+        throw abortedError(error, scope.run.signal);
+      } finally {
+        await scope.close();
+      }
+    });
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -167,9 +189,28 @@ class ConfiguredPipeline implements Pipeline {
   }
 }
 
+/** The stages of one run share the output folder: a second one would replace what the first wrote. */
+function checkOneEmits(selected: readonly StageSetup[], { outDir }: ResolvedConfig): void {
+  const emitting = selected.filter(({ stage }) => stage.emit).map(({ stage }) => stage.name);
+  if (emitting.length < 2) return;
+  throw new AnnealError('ANNEAL_E_CONFIG', `the stages ${emitting.join(', ')} would all be written to "${outDir}"`, {
+    path: ['stages', emitting[0] as string, 'emit'],
+    fix: 'set `emit: false` for all but one, or run them one by one with `outDir` of their own',
+  });
+}
+
+/** A tap that fails here must not hide what the run failed with. */
+function tellFailure(registry: HookRegistry, failure: unknown, scope: RunScope): void {
+  try {
+    registry.hooks.pipeline.onFail.call(failure, scope.run);
+  } catch (error) {
+    scope.logger.warn(`After the failure of the run: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 /** Whatever was thrown because of an abort becomes one coded error. */
-function abortedError(error: unknown, signal: AbortSignal | undefined): unknown {
-  if (!signal?.aborted || (isAnnealError(error) && error.code !== 'ANNEAL_E_HOOK')) return error;
+function abortedError(error: unknown, signal: AbortSignal): unknown {
+  if (!signal.aborted || (isAnnealError(error) && error.code !== 'ANNEAL_E_HOOK')) return error;
   return new AnnealError('ANNEAL_E_ABORTED', 'the run was stopped', {
     fix: 'run the same command again: finished phases come from the cache',
     cause: error,

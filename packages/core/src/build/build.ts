@@ -1,21 +1,25 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { ResolvedConfig } from '../config/types.ts';
+import { AnnealError } from '../errors/error.ts';
 import type { ModelContext } from '../hooks/types.ts';
 import type { Model } from '../model.ts';
 import { Cache } from '../node/cache.ts';
+import { checkpointFile } from '../node/checkpoints.ts';
 import { type Codec, jsonCodec, loadModel, modelCodec, saveModel } from '../node/codec.ts';
+import { removeLeftovers, writeError } from '../node/files.ts';
 import type { PhaseName } from '../observe/events.ts';
 import type { RunResult } from '../pipeline-types.ts';
 import type { Report } from '../report/types.ts';
 import type { Task } from '../task.ts';
 import type { TrainReport } from '../train/types.ts';
 import type { RunScope } from './context.ts';
-import { emitPhase, isEmitted } from './emit.ts';
+import { emitPhase, emittedReport } from './emit.ts';
 import { type EvaluateResult, evaluatePhase } from './evaluate.ts';
 import type { PhaseKeys } from './keys.ts';
 import {
+  checkTestSplit,
   type CompressResult,
   compressPhase,
   type DataResult,
@@ -81,6 +85,8 @@ interface StageResult {
   readonly reports: readonly Result<TrainResult>[];
 }
 
+/** Folder of the checkpoints of trainings that are not finished. */
+const CHECKPOINTS = 'checkpoints';
 /** Prefix of the files of a cache entry that are artifacts. */
 const ARTIFACT = 'artifact.';
 
@@ -134,12 +140,15 @@ export class Build {
     const model = await this.#phase(setup, 'model', keys, async () =>
       modelPhase(setup, await base(), from && (await from.train.get()).model),
     );
-    const checkpoint = join(this.#config.cacheDir, 'checkpoints', keys.train.slice(0, 32));
+    const checkpoint = checkpointFile(
+      join(this.#config.cacheDir, CHECKPOINTS, `${keys.train.slice(0, 32)}.safetensors`),
+      scope.logger,
+    );
     const train = await this.#phase(setup, 'train', keys, async () =>
       trainPhase(setup, scope, await base(), await model.get(), checkpoint),
     );
     // The result is in the cache: nothing will resume from here any more.
-    if (!train.cached) await rm(checkpoint, { recursive: true, force: true });
+    if (!train.cached) await checkpoint.remove();
     const reports = [...(from?.reports ?? []), train];
     done.set(stage.name, { train, reports });
 
@@ -158,11 +167,10 @@ export class Build {
           evaluatePhase(setup, scope, await base(), await compress.get()),
         )
       : undefined;
-    const emitted = stage.emit && !this.#force && (await isEmitted(this.#config.outDir, keys.emit));
-    if (emitted) {
+    const emitted = stage.emit && !this.#force ? await emittedReport(this.#config.outDir, keys.emit) : undefined;
+    if (emitted !== undefined) {
       await this.#timed(setup, 'emit', true, () => Promise.resolve());
-      const report = JSON.parse(await readFile(join(this.#config.outDir, 'report.json'), 'utf8')) as Report;
-      return { report, outDir: this.#config.outDir, accepted: report.gates.every(({ passed }) => passed) };
+      return { report: emitted, outDir: this.#config.outDir, accepted: isAccepted(emitted) };
     }
     const compressed = await compress.get();
     const report = await this.#report(data, await trainReports(), compressed.checks, await evaluate?.get());
@@ -180,11 +188,12 @@ export class Build {
       );
     }
     const outDir = stage.emit ? this.#config.outDir : undefined;
-    return { report, outDir, accepted: report.gates.every(({ passed }) => passed) };
+    return { report, outDir, accepted: isAccepted(report) };
   }
 
   async #context(setup: StageSetup, data: Result<DataResult>): Promise<ModelContext> {
     const { dataset } = await data.get();
+    if (setup.stage.evaluate) checkTestSplit(dataset);
     const task: Task = await resolveTask(setup, this.#scope, dataset);
     return { ...this.#scope.context(setup.stage.name), dataset, task };
   }
@@ -223,16 +232,17 @@ export class Build {
     }
     const value = await this.#timed(setup, phase, false, async () => {
       const { artifacts } = this.#scope.run;
-      const before = new Set(artifacts.names());
+      const before = new Map(artifacts.entries());
       const made = await compute();
       this.#scope.run.signal.throwIfAborted();
-      await this.#cache.write(phase, key, async (folder) => {
+      const fill = async (folder: string): Promise<void> => {
         await codec.save(folder, made);
-        for (const name of artifacts.names()) {
-          if (!before.has(name))
-            await writeFile(join(folder, ARTIFACT + encodeURIComponent(name)), artifacts.get(name));
+        for (const [name, bytes] of artifacts.entries()) {
+          if (before.get(name) === bytes) continue;
+          await writeFile(join(folder, ARTIFACT + encodeURIComponent(name)), bytes);
         }
-      });
+      };
+      await this.#cache.write(phase, key, fill, this.#force);
       return made;
     });
     return { cached: false, get: () => Promise.resolve(value) };
@@ -260,7 +270,29 @@ export class Build {
   }
 }
 
-/** The cache folder must be usable before an hour of work ends in an error. */
+function isAccepted({ gates }: Report): boolean {
+  return gates.every(({ passed }) => passed);
+}
+
+/**
+ * The cache folder must be usable before an hour of work ends in an error. Removes what killed builds left there.
+ *
+ * @throws AnnealError `ANNEAL_E_CACHE` when it is no folder, `ANNEAL_E_WRITE` when it cannot be written to.
+ */
 export async function prepareCache(cacheDir: string): Promise<void> {
-  await mkdir(cacheDir, { recursive: true });
+  const info = await stat(cacheDir).catch(() => undefined);
+  if (info !== undefined && !info.isDirectory()) {
+    throw new AnnealError('ANNEAL_E_CACHE', `\`cacheDir\` "${cacheDir}" is a file`, {
+      path: ['cacheDir'],
+      file: cacheDir,
+      fix: 'remove it, or choose another folder',
+    });
+  }
+  try {
+    await mkdir(cacheDir, { recursive: true });
+    await access(cacheDir, constants.W_OK);
+  } catch (error) {
+    throw writeError(cacheDir, error);
+  }
+  for (const folder of ['.', CHECKPOINTS, ...Object.keys(CODECS)]) await removeLeftovers(join(cacheDir, folder));
 }

@@ -1,6 +1,6 @@
 import type { Tensors } from '@anneal/graph';
 
-/** Largest absolute difference between two lists of outputs, and the largest magnitude of the first. */
+/** Largest absolute difference between two lists of outputs, and the largest finite magnitude of the first. */
 export function compareOutputs(
   a: readonly Tensors[],
   b: readonly Tensors[],
@@ -12,8 +12,10 @@ export function compareOutputs(
       const other = b[row]?.[name];
       for (let i = 0; i < tensor.data.length; i++) {
         const value = Number(tensor.data[i]);
-        const delta = Math.abs(value - Number(other?.data[i] ?? Number.NaN));
-        scale = Math.max(scale, Math.abs(value));
+        const second = Number(other?.data[i] ?? Number.NaN);
+        // Equal infinities, as masks are, differ by nothing.
+        const delta = value === second ? 0 : Math.abs(value - second);
+        if (Number.isFinite(value)) scale = Math.max(scale, Math.abs(value));
         // NaN anywhere is the largest difference there is.
         difference = Number.isNaN(delta) ? Number.POSITIVE_INFINITY : Math.max(difference, delta);
       }

@@ -4,7 +4,7 @@ import type { Backend } from '@anneal/graph';
 
 import { Artifacts } from '../artifacts.ts';
 import type { BackendFactory, ResolvedConfig } from '../config/types.ts';
-import { AnnealError } from '../errors/error.ts';
+import { AnnealError, isAnnealError } from '../errors/error.ts';
 import type { PhaseContext } from '../hooks/types.ts';
 import { importFile, resolvePackage } from '../node/resolve.ts';
 import type { RunEvent } from '../observe/events.ts';
@@ -82,12 +82,22 @@ export class RunScope {
 /**
  * Opens the configured backend. A package offers `openBackend({ device, threads })`.
  *
- * @throws AnnealError `ANNEAL_E_BACKEND` when it is not installed or is none.
+ * @throws AnnealError `ANNEAL_E_BACKEND` when it is not installed, is none, or does not open.
  */
 export async function openBackend(config: ResolvedConfig): Promise<Backend> {
   const { backend, device, threads, root } = config;
-  if (typeof backend !== 'string') return backend({ device, threads });
-  const name = backendPackage(backend);
+  const name = typeof backend === 'string' ? backendPackage(backend) : 'the function that the config gives';
+  try {
+    const open = typeof backend === 'string' ? await backendFactory(backend, name, root) : backend;
+    return await open({ device, threads });
+  } catch (cause) {
+    if (isAnnealError(cause)) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AnnealError('ANNEAL_E_BACKEND', `${name} opens no backend: ${reason}`, { path: ['backend'], cause });
+  }
+}
+
+async function backendFactory(backend: string, name: string, root: string): Promise<BackendFactory> {
   const file = resolvePackage(name, root);
   if (file === undefined) {
     throw new AnnealError('ANNEAL_E_BACKEND', `backend \`${backend}\` is not installed: no package ${name}`, {
@@ -96,8 +106,6 @@ export async function openBackend(config: ResolvedConfig): Promise<Backend> {
     });
   }
   const { openBackend: open } = await importFile(file);
-  if (typeof open !== 'function') {
-    throw new AnnealError('ANNEAL_E_BACKEND', `${name} exports no \`openBackend\``, { path: ['backend'], file });
-  }
-  return (open as BackendFactory)({ device, threads });
+  if (typeof open === 'function') return open as BackendFactory;
+  throw new AnnealError('ANNEAL_E_BACKEND', `${name} exports no \`openBackend\``, { path: ['backend'], file });
 }

@@ -1,15 +1,16 @@
-import { fork } from 'node:child_process';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { fork, type StdioOptions } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import process from 'node:process';
 
 import type { Tensors } from '@anneal/graph';
 
 import type { ResolvedConfig } from '../config/types.ts';
-import { AnnealError } from '../errors/error.ts';
 import type { EvaluateContext, ModelContext } from '../hooks/types.ts';
 import type { Model } from '../model.ts';
 import { saveModel } from '../node/codec.ts';
+import { writeError } from '../node/files.ts';
 import { resolvePackage } from '../node/resolve.ts';
 import type { AuditSection, HonestyCheck, VariantMetrics } from '../report/types.ts';
 import type { Metrics } from '../task.ts';
@@ -17,7 +18,7 @@ import { evaluateSamples } from '../train/forward.ts';
 import type { RunScope } from './context.ts';
 import { backendPackage } from './keys.ts';
 import { measureSpeed } from './measure.ts';
-import type { CompressResult } from './phases.ts';
+import { checkTestSplit, type CompressResult } from './phases.ts';
 import { openPredictor, type Predictor } from './predict.ts';
 import type { StageSetup } from './setup.ts';
 
@@ -39,13 +40,7 @@ export async function evaluatePhase(
   const { hooks } = setup.registry;
   const { dataset, task, signal } = base;
   const config = scope.run.config;
-  const split = dataset.splits['test'];
-  if (split === undefined) {
-    throw new AnnealError(
-      'ANNEAL_E_DATA',
-      `the dataset has no split "test" to evaluate on, received ${Object.keys(dataset.splits).join(', ')}`,
-    );
-  }
+  const split = checkTestSplit(dataset);
   const backend = await base.backend();
   const models = compressed === undefined ? [reference] : [reference, compressed];
   const predictors: Predictor[] = [];
@@ -86,7 +81,7 @@ export async function evaluatePhase(
     const ctx: EvaluateContext = { ...base, model: models.at(-1) as Model, reference, predict, split };
     const variants: VariantMetrics[] = [];
     for (const [i, model] of models.entries()) {
-      const cost = await measureFile(model, config);
+      const cost = await measureFile(model, config, signal);
       const own = { ...(quality[i] as (typeof quality)[number]), ...(speeds[i] as (typeof speeds)[number]), ...cost };
       variants.push(await hooks.evaluate.transformMetrics.promise(own, ctx));
     }
@@ -146,9 +141,15 @@ function costChecks(before: VariantMetrics, after: VariantMetrics): readonly Hon
 }
 
 /** Size of the model's files, and the peak memory of a fresh process that loads and runs it. */
-async function measureFile(model: Model, config: ResolvedConfig): Promise<Pick<VariantMetrics, 'bytes' | 'peakRssMb'>> {
-  const folder = await mkdtemp(join(tmpdir(), 'anneal-measure-'));
+async function measureFile(
+  model: Model,
+  config: ResolvedConfig,
+  signal: AbortSignal,
+): Promise<Pick<VariantMetrics, 'bytes' | 'peakRssMb'>> {
+  // In the cache folder: the system's temporary folder may be small, or memory.
+  const folder = join(config.cacheDir, `.measure.${process.pid}.${randomUUID().slice(0, 8)}.tmp`);
   try {
+    await mkdir(folder, { recursive: true });
     await saveModel(folder, 'model', model);
     const sizes = await Promise.all(
       ['model.onnx', 'model.onnx_data'].map((name) =>
@@ -158,7 +159,9 @@ async function measureFile(model: Model, config: ResolvedConfig): Promise<Pick<V
         ),
       ),
     );
-    return { bytes: sizes.reduce((a, b) => a + b, 0), peakRssMb: await peakRssMb(folder, config) };
+    return { bytes: sizes.reduce((a, b) => a + b, 0), peakRssMb: await peakRssMb(folder, config, signal) };
+  } catch (error) {
+    throw writeError(folder, error);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -167,7 +170,7 @@ async function measureFile(model: Model, config: ResolvedConfig): Promise<Pick<V
 const CHILD_TIMEOUT_MS = 60_000;
 
 /** NaN where it cannot be measured: a backend given as a function has no name that another process could open. */
-async function peakRssMb(folder: string, config: ResolvedConfig): Promise<number> {
+async function peakRssMb(folder: string, config: ResolvedConfig, signal: AbortSignal): Promise<number> {
   if (typeof config.backend !== 'string') return Number.NaN;
   const backend = resolvePackage(backendPackage(config.backend), config.root);
   if (backend === undefined) return Number.NaN;
@@ -175,7 +178,8 @@ async function peakRssMb(folder: string, config: ResolvedConfig): Promise<number
   await writeFile(job, JSON.stringify({ folder, backend, device: config.device, threads: config.threads }));
   const file = new URL(import.meta.url.endsWith('.ts') ? './measure-child.ts' : './measure-child.js', import.meta.url);
   return new Promise((resolve) => {
-    const child = fork(file, [job], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], timeout: CHILD_TIMEOUT_MS });
+    const stdio: StdioOptions = ['ignore', 'ignore', 'ignore', 'ipc'];
+    const child = fork(file, [job], { stdio, timeout: CHILD_TIMEOUT_MS, signal });
     let result = Number.NaN;
     child.on('message', (message) => {
       result = Number(message);

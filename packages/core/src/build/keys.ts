@@ -1,8 +1,10 @@
-import { relative } from 'node:path';
+import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { resolveModule } from '../config/modules.ts';
 import type { ResolvedConfig } from '../config/types.ts';
-import { digest, digestPackage, digestPath } from '../node/hash.ts';
+import { digest, digestPath } from '../node/hash.ts';
+import { digestPackage } from '../node/package-code.ts';
 import { resolvePackage } from '../node/resolve.ts';
 import type { PhaseName } from '../observe/events.ts';
 import type { ActivePlugin, StageSetup } from './setup.ts';
@@ -19,8 +21,9 @@ export function backendPackage(backend: string): string {
 
 /**
  * Cache keys of a stage. A plugin counts from the first phase whose hooks it taps, with its name, version, code,
- * options and declared files; the config counts where it is used; the code of core and of the backend count everywhere
- * that they run.
+ * options, declared files, and the mode and stage when it asked for them; in every phase the order of its taps counts.
+ * The config counts where it is used; the code of core, of the graph package and of the backend count everywhere that
+ * they run.
  *
  * @param from Keys of the stage that this one starts from.
  */
@@ -33,11 +36,14 @@ export async function phaseKeys(
   const parts = new Map<PhaseName, unknown[]>(PHASES.map((phase) => [phase, []]));
   for (const active of setup.plugins) {
     const first = firstPhase(setup, active);
-    if (first !== undefined) parts.get(first)?.push(await pluginKey(active, config.root));
+    if (first !== undefined) parts.get(first)?.push(await pluginKey(active, setup, config));
+  }
+  for (const { hook, plugin, order } of setup.registry.taps()) {
+    parts.get(hook.split('.')[0] as PhaseName)?.push([hook, plugin, order]);
   }
   const backend = await backendKey(config);
   const slices: Readonly<Record<PhaseName, unknown>> = {
-    data: [await digestPackage(fileURLToPath(import.meta.url)), config.seed],
+    data: [await ownCode(), config.seed],
     model: [from?.train],
     train: [stage.name, stage.train, stage.data, backend],
     compress: [backend],
@@ -59,17 +65,30 @@ export function firstPhase(setup: StageSetup, { plugin }: ActivePlugin): PhaseNa
   return PHASES.find((phase) => groups.has(phase));
 }
 
-async function pluginKey({ plugin, options, dependencies }: ActivePlugin, root: string): Promise<unknown> {
+async function ownCode(): Promise<readonly unknown[]> {
+  const own = fileURLToPath(import.meta.url);
+  const graph = await resolveModule('@anneal/graph', dirname(own));
+  return [await digestPackage(own), graph && (await digestPackage(fileURLToPath(graph)))];
+}
+
+async function pluginKey(
+  { plugin, options, dependencies, asked }: ActivePlugin,
+  { stage }: StageSetup,
+  { root, mode }: ResolvedConfig,
+): Promise<unknown> {
   const inputs: [path: string, digest: string][] = [];
   // One after the other: a data plugin may name more files than a process may open.
   for (const path of dependencies) inputs.push([relative(root, path), await digestPath(path)]);
   const file = plugin.source?.startsWith('file:') ? fileURLToPath(plugin.source) : plugin.source;
+  const code = String(plugin.setup);
   return [
     plugin.name,
     plugin.version,
     options,
-    file === undefined ? String(plugin.setup) : await digestPackage(file).catch(() => String(plugin.setup)),
+    file === undefined ? code : await digestPackage(file).catch(() => code),
     inputs,
+    asked.has('mode') ? mode : undefined,
+    asked.has('stage') ? stage.name : undefined,
   ];
 }
 

@@ -2,12 +2,13 @@ import type { Tensors } from '@anneal/graph';
 
 import type { Dataset, Row } from '../data/types.ts';
 import { AnnealError } from '../errors/error.ts';
+import { show } from '../errors/show.ts';
 import type { CompressContext, ModelContext, TrainContext } from '../hooks/types.ts';
 import type { Model } from '../model.ts';
-import { checkpointFolder } from '../node/checkpoints.ts';
 import { random } from '../random.ts';
 import type { AuditSection, HonestyCheck } from '../report/types.ts';
 import type { Task } from '../task.ts';
+import type { CheckpointStore } from '../train/checkpoint.ts';
 import { train } from '../train/engine.ts';
 import { builtinOptimizer, optimizerNames } from '../train/optimizers.ts';
 import type { Optimizer, TrainReport } from '../train/types.ts';
@@ -47,6 +48,11 @@ export async function dataPhase(setup: StageSetup, scope: RunScope): Promise<Dat
     });
   }
   const dataset = await hooks.data.transformDataset.promise(loaded, ctx);
+  if (!isDataset(dataset)) {
+    throw new AnnealError('ANNEAL_E_DATA', `expected a dataset with rows by split, received ${show(dataset)}`, {
+      fix: 'return `{ splits: { train: [...] }, report: {...} }` from `data.resolveDataset` and `data.transformDataset`',
+    });
+  }
   for (const [split, rows] of Object.entries(dataset.splits)) {
     if (rows.length === 0) throw new AnnealError('ANNEAL_E_DATA', `split "${split}" is empty`);
   }
@@ -66,6 +72,22 @@ export async function dataPhase(setup: StageSetup, scope: RunScope): Promise<Dat
     ctx,
   );
   return { dataset, audit };
+}
+
+function isDataset(value: unknown): value is Dataset {
+  const splits = (value as { splits?: unknown } | null)?.splits;
+  return typeof splits === 'object' && splits !== null && Object.values(splits).every(Array.isArray);
+}
+
+/** @throws AnnealError `ANNEAL_E_DATA` when there is nothing to evaluate on. */
+export function checkTestSplit({ splits }: Dataset): readonly Row[] {
+  const split = splits['test'];
+  if (split !== undefined) return split;
+  throw new AnnealError(
+    'ANNEAL_E_DATA',
+    `the dataset has no split "test" to evaluate on, received ${Object.keys(splits).join(', ')}`,
+    { fix: 'let the data plugin make one, or set `evaluate: false` of the stage' },
+  );
 }
 
 /** The task of a stage: cheap, so it is asked anew rather than cached. */
@@ -98,7 +120,7 @@ export async function trainPhase(
   scope: RunScope,
   base: ModelContext,
   model: Model,
-  checkpointPath: string,
+  checkpoints: CheckpointStore,
 ): Promise<TrainResult> {
   const { stage, registry } = setup;
   const { hooks } = registry;
@@ -120,7 +142,6 @@ export async function trainPhase(
   const encoding = encodingOf(model, task, hooks, scope.run, { maxLength: config.maxLength, targets: true });
   const rowsOf = (split: 'train' | 'validation'): readonly Row[] =>
     selectRows(dataset.splits[split] ?? [], split, stage.data, stage.name, seed);
-  const checkpoints = checkpointFolder(checkpointPath, ctx.logger);
   const result = await train({
     ctx,
     hooks,
@@ -197,7 +218,7 @@ export async function compressPhase(
     if (final !== reference) checks.push(await compareCompressed(predict, reference, final));
     return { reference, compressed: final === reference ? undefined : final, checks };
   } finally {
-    for (const predictor of predictors.values()) await (await predictor).program.dispose();
+    for (const predictor of predictors.values()) await (await predictor.catch(() => undefined))?.program.dispose();
   }
 }
 

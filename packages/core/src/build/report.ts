@@ -33,7 +33,7 @@ export function assembleReport(parts: ReportParts): Report {
     schemaVersion: 1,
     name: config.name,
     createdAt: new Date().toISOString(),
-    warnings: warningsOf(checks, gates),
+    warnings: [...unjudged(parts), ...warningsOf(checks, gates)],
     data: data.dataset.report,
     train,
     metrics: {
@@ -54,6 +54,13 @@ export function assembleReport(parts: ReportParts): Report {
 function flat(variant: VariantMetrics): FlatMetrics {
   const { metrics, figures: _, ...costs } = variant;
   return { ...metrics, ...costs };
+}
+
+/** Gates of a stage that nothing was measured of are neither met nor failed. */
+function unjudged({ config, evaluate }: ReportParts): readonly string[] {
+  const names = Object.keys(config.gates);
+  if (evaluate !== undefined || names.length === 0) return [];
+  return [`Gates not judged, as the stage is not evaluated: ${names.join(', ')}`];
 }
 
 function warningsOf(checks: Report['checks'], gates: readonly GateResult[]): readonly string[] {

@@ -18,6 +18,8 @@ export interface ActivePlugin {
   readonly options: unknown;
   /** Absolute paths. */
   readonly dependencies: readonly string[];
+  /** What it asked for besides its options: part of its cache key then. */
+  readonly asked: ReadonlySet<'mode' | 'stage'>;
 }
 
 /** The plugins and hooks of one stage. */
@@ -25,7 +27,7 @@ export interface StageSetup {
   readonly stage: ResolvedStage;
   readonly plugins: readonly ActivePlugin[];
   readonly registry: HookRegistry;
-  /** The model between `STAGE.SIMPLIFY` and the lossy stages of `compress.transformModel`, by run. */
+  /** The model just before `STAGE.PRUNE` of `compress.transformModel`, by run. */
   readonly references: WeakMap<Run, Model>;
 }
 
@@ -38,10 +40,17 @@ export async function setupStage(config: ResolvedConfig, stage: ResolvedStage, l
   for (const plugin of orderPlugins(stage.plugins)) {
     const options = await validateOptions(plugin);
     const dependencies: string[] = [];
+    const asked = new Set<'mode' | 'stage'>();
     const api: PluginApi = {
-      stage: stage.name,
+      get stage() {
+        asked.add('stage');
+        return stage.name;
+      },
       root: config.root,
-      mode: config.mode,
+      get mode() {
+        asked.add('mode');
+        return config.mode;
+      },
       seed: config.seed,
       hooks: registry.scoped(plugin.name),
       logger: logger.child(plugin.name),
@@ -52,15 +61,15 @@ export async function setupStage(config: ResolvedConfig, stage: ResolvedStage, l
       error: (code, message, details) => new AnnealError(code, message, { plugin: plugin.name, ...details }),
     };
     await withTimeout(plugin, async () => plugin.setup(api, options));
-    plugins.push({ plugin, options, dependencies });
+    plugins.push({ plugin, options, dependencies, asked });
   }
   const references = new WeakMap<Run, Model>();
-  // What is shipped as full precision: after the lossless stages, before the lossy ones.
+  // What is shipped as full precision: all that comes before the first lossy stage.
   registry.scoped('anneal:reference').compress.transformModel.tap(
     (model, { run }) => {
       references.set(run, model);
     },
-    { stage: STAGE.SIMPLIFY + 1 },
+    { stage: STAGE.PRUNE - 1 },
   );
   registry.freeze();
   return { stage, plugins, registry, references };

@@ -38,6 +38,7 @@ const about = <S extends v.GenericSchema>(description: string, schema: S) =>
 const INTEGER = 'must be an integer >= 1';
 const NOT_NEGATIVE = 'must be a number >= 0';
 const SHARE = 'must be a number between 0 and 1';
+const DECAY = 'must be a number > 0 and < 1';
 const TEXT = 'must be a text that is not empty';
 const SETTING = 'must be a number or true or false';
 const FLAG = 'must be true or false';
@@ -81,7 +82,10 @@ const train = tied<TrainConfig>()(
       weightDecay: about('Decoupled; not applied to biases and normalisation weights.', notNegative),
       lrScheduler: about(
         'How the learning rate falls.',
-        v.picklist(['constant', 'linear', 'cosine'], 'must be "constant", "linear" or "cosine"'),
+        v.picklist(
+          ['constant', 'linear', 'cosine', 'wsd', 'one-cycle'],
+          'must be "constant", "linear", "cosine", "wsd" or "one-cycle"',
+        ),
       ),
       warmupRatio: about('Part of the steps in which the learning rate rises from 0.', share),
       maxGradNorm: about('Global norm to which gradients are clipped; 0 turns it off.', notNegative),
@@ -92,6 +96,10 @@ const train = tied<TrainConfig>()(
           { patience: count, minDelta: v.optional(notNegative) },
           'must be an object such as { patience: 2 }',
         ),
+      ),
+      emaDecay: about(
+        'Keep a moving average of the weights: its decay per step.',
+        v.pipe(v.number(DECAY), v.gtValue(0, DECAY), v.ltValue(1, DECAY)),
       ),
       loadBestModel: about('Keep the weights of the best evaluation rather than the last.', flag),
       saveSteps: about('Steps between checkpoints.', count),

@@ -42,13 +42,14 @@ export function featureSpecs({ graph, padding, defaults = {} }: Model, task: Tas
   return [...inputs, ...targets];
 }
 
-/** Elements on the sequence axis of a sample; `undefined` when no feature has one. */
+/** Positions on the sequence axis of a sample; `undefined` when no feature has one. */
 export function lengthOf(sample: Sample, specs: readonly FeatureSpec[]): number | undefined {
   let length: number | undefined;
   for (const { name, shape } of specs) {
     if (shape[0] !== 'sequence') continue;
     const feature = sample.features[name];
-    if (typeof feature === 'object') length = Math.max(length ?? 0, feature.length);
+    const each = shape.slice(1).reduce<number>((a, b) => a * (typeof b === 'number' ? b : 1), 1);
+    if (typeof feature === 'object') length = Math.max(length ?? 0, Math.ceil(feature.length / each));
   }
   return length;
 }
@@ -56,7 +57,8 @@ export function lengthOf(sample: Sample, specs: readonly FeatureSpec[]): number 
 /**
  * Pads samples into tensors: `size` rows (missing ones get weight 0), `length` elements on sequence axes.
  *
- * @throws AnnealError `ANNEAL_E_DATA` when a sample lacks a feature or has one of the wrong size.
+ * @throws AnnealError `ANNEAL_E_DATA` when a sample lacks a feature or has a fraction where integers belong,
+ * `ANNEAL_E_SHAPE` when one has the wrong size.
  */
 export function collate(
   samples: readonly Sample[],
@@ -85,23 +87,28 @@ function stack(samples: readonly Sample[], spec: FeatureSpec, size: number, leng
   const data = new array(size * row);
   const wide = data instanceof BigInt64Array || data instanceof BigUint64Array;
   const put = data as { [index: number]: number | bigint };
-  if (spec.pad !== 0) for (let i = 0; i < data.length; i++) put[i] = wide ? BigInt(spec.pad) : spec.pad;
+  const set = (at: number, value: number): void => {
+    // Half a token, a label that is not there: whoever made the feature should hear of it by name.
+    if (wide && !Number.isSafeInteger(value)) throw notInteger(spec, value);
+    put[at] = wide ? BigInt(value) : value;
+  };
+  if (spec.pad !== 0) for (let i = 0; i < data.length; i++) set(i, spec.pad);
   samples.forEach((sample, n) => {
     const feature = sample.features[spec.name] ?? spec.fill;
     if (feature === undefined) throw missing(sample, spec);
     if (spec.fill !== undefined && typeof feature === 'number') {
-      for (let i = 0; i < row; i++) put[n * row + i] = wide ? BigInt(feature) : feature;
+      for (let i = 0; i < row; i++) set(n * row + i, feature);
       return;
     }
     if (typeof feature === 'number') {
       if (row !== 1) throw wrongSize(spec, 1, row);
-      put[n * row] = wide ? BigInt(feature) : feature;
+      set(n * row, feature);
       return;
     }
     const variable = spec.shape[0] === 'sequence';
     if (!variable && feature.length !== row) throw wrongSize(spec, feature.length, row);
     const count = Math.min(feature.length, row);
-    for (let i = 0; i < count; i++) put[n * row + i] = wide ? BigInt(feature[i] as number) : (feature[i] as number);
+    for (let i = 0; i < count; i++) set(n * row + i, feature[i] as number);
   });
   return { dtype: spec.dtype, shape: [size, ...shape], data };
 }
@@ -112,6 +119,10 @@ function missing(sample: Sample, spec: FeatureSpec): AnnealError {
     `a sample has no feature "${spec.name}", received ${Object.keys(sample.features).join(', ') || 'none'}`,
     { fix: `add a plugin that makes it in \`data.transformSample\`, e.g. a tokenizer` },
   );
+}
+
+function notInteger({ name, dtype }: FeatureSpec, value: number): AnnealError {
+  return new AnnealError('ANNEAL_E_DATA', `feature "${name}" must hold integers (${dtype}), received ${value}`);
 }
 
 function wrongSize(spec: FeatureSpec, received: number, expected: number): AnnealError {
@@ -140,6 +151,18 @@ export function chooseBuckets(lengths: readonly number[], maxLength: number, cou
     buckets.add(Math.min(maxLength, Math.max(8, Math.ceil(at / 8) * 8)));
   }
   return [...buckets].toSorted((a, b) => a - b);
+}
+
+/** Buckets as given, and one more when rows would be cut for want of a longer one: that is `maxLength`'s to say. */
+export function completeBuckets(
+  given: readonly number[],
+  lengths: readonly number[],
+  maxLength: number,
+): readonly number[] {
+  const longest = lengths.reduce((a, b) => Math.max(a, Math.min(b, maxLength)), 0);
+  const within = given.filter((bucket) => bucket <= maxLength);
+  if (!within.some((bucket) => bucket >= longest)) within.push(longest);
+  return [...new Set(within)].toSorted((a, b) => a - b);
 }
 
 /** Batches of one epoch: rows shuffled, grouped by bucket, batches shuffled. The order depends on `rng` alone. */

@@ -48,6 +48,9 @@ const KINDS: { readonly [G in keyof Hooks]: { readonly [K in keyof Hooks[G]]: Ki
   emit: { emit: 'series', afterEmit: 'series' },
 };
 type KindOf<H> = H extends { readonly kind: infer K } ? K : never;
+const HOOKS: readonly string[] = Object.entries(KINDS).flatMap(([group, kinds]) =>
+  Object.keys(kinds).map((name) => `${group}.${name}`),
+);
 
 /** What the phases do with a hook. */
 type Callable<H> =
@@ -70,6 +73,7 @@ export type CallableHooks = { readonly [G in keyof Hooks]: { readonly [K in keyo
 
 type AnyFunction = (...args: unknown[]) => unknown;
 interface RawHook {
+  promise?(...args: unknown[]): Promise<unknown>;
   tap(options: { name: string; stage: number }, fn: AnyFunction): void;
   tapPromise?(options: { name: string; stage: number }, fn: (...args: unknown[]) => Promise<unknown>): void;
 }
@@ -83,9 +87,31 @@ const MAKE: Readonly<Record<HookKind, (arity: number) => RawHook>> = {
   'sync-waterfall': (n) => new SyncWaterfallHook(ARGS.slice(0, n) as never) as unknown as RawHook,
   series: (n) => new AsyncSeriesHook(ARGS.slice(0, n) as never) as unknown as RawHook,
   sync: (n) => new SyncHook(ARGS.slice(0, n) as never) as unknown as RawHook,
-  parallel: (n) => new AsyncParallelHook(ARGS.slice(0, n) as never) as unknown as RawHook,
+  parallel: (n) => waitForAll(new AsyncParallelHook([...ARGS.slice(0, n), 'failures'] as never) as unknown as RawHook),
 };
 const SYNCHRONOUS: ReadonlySet<HookKind> = new Set(['sync-bail', 'sync-waterfall', 'sync']);
+
+/**
+ * tapable rejects with the first error while the other taps are still at work, and then the backend is closed under
+ * them. Here a call carries a list that its taps put their errors into, and fails when all are done.
+ */
+function waitForAll(hook: RawHook): RawHook {
+  return {
+    tap: (options, fn) => {
+      hook.tap(options, fn);
+    },
+    tapPromise: (options, fn) => {
+      hook.tapPromise?.(options, fn);
+    },
+    promise: async (...args) => {
+      const failures: AnnealError[] = [];
+      await hook.promise?.(...ARGS.map((_, i) => args[i]), failures);
+      const [first, ...also] = failures;
+      if (first === undefined) return;
+      throw also.length === 0 ? first : copyOf(first, { also: [...(first.also ?? []), ...also] });
+    },
+  };
+}
 
 /** Time and calls of one plugin in one hook. */
 export interface TapTiming {
@@ -134,14 +160,9 @@ export class HookRegistry {
     this.#frozen = true;
   }
 
-  /** Every tap, in the order in which it runs within its hook. */
+  /** Every tap: hooks as they first come in a run, the taps of each in the order in which they run. */
   taps(): readonly Omit<TapListing, 'stage'>[] {
-    return this.#taps.toSorted((a, b) => (a.hook === b.hook ? a.order - b.order : 0));
-  }
-
-  /** Whether anything taps the hook. */
-  used(hook: string): boolean {
-    return this.#taps.some((tap) => tap.hook === hook);
+    return HOOKS.flatMap((hook) => this.#taps.filter((tap) => tap.hook === hook).toSorted((a, b) => a.order - b.order));
   }
 
   /** Groups that a plugin taps. */
@@ -175,15 +196,9 @@ export class HookRegistry {
           timing.ms += performance.now() - start;
         }
         if (isThenable(result)) {
-          throw new AnnealError(
-            'ANNEAL_E_ASYNC_TAP',
-            `\`${hook}\` is synchronous, received a function that returns a promise`,
-            {
-              plugin,
-              hook,
-              fix: `do the asynchronous part earlier, e.g. in \`${hook.split('.')[0]}.before…\`, and keep the result in \`api.state\``,
-            },
-          );
+          // Nobody waits for it: should it reject, that must not end the process before the error below is told.
+          result.then(undefined, () => undefined);
+          throw asyncTap(plugin, hook);
         }
         return result;
       });
@@ -193,9 +208,12 @@ export class HookRegistry {
       const start = performance.now();
       timing.calls++;
       try {
-        return await fn(...args);
+        return await fn(...args.slice(0, ARGS.length));
       } catch (error) {
-        throw attributed(error, plugin, hook);
+        const failure = attributed(error, plugin, hook);
+        if (kind !== 'parallel') throw failure;
+        (args[ARGS.length] as AnnealError[]).push(failure);
+        return undefined;
       } finally {
         timing.ms += performance.now() - start;
       }
@@ -203,23 +221,28 @@ export class HookRegistry {
   }
 }
 
-function isThenable(value: unknown): boolean {
+function asyncTap(plugin: string, hook: string): AnnealError {
+  const message = `\`${hook}\` is synchronous, received a function that returns a promise`;
+  const fix = `do the asynchronous part earlier, e.g. in \`${hook.split('.')[0]}.before…\`, and keep the result in \`api.state\``;
+  return new AnnealError('ANNEAL_E_ASYNC_TAP', message, { plugin, hook, fix });
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
+function copyOf(error: AnnealError, changes: Partial<Pick<AnnealError, 'plugin' | 'hook' | 'also'>>): AnnealError {
+  const { code, message, plugin, hook, path, file, fix, also } = error;
+  return new AnnealError(code, message, { plugin, hook, path, file, fix, also, ...changes, cause: error });
 }
 
 /** The error with the plugin and the hook on it; a coded error keeps its code and its fix. */
 export function attributed(error: unknown, plugin: string, hook: string): AnnealError {
   if (isAnnealError(error)) {
-    if (error.plugin !== undefined || error.code === 'ANNEAL_E_ABORTED') return error;
-    return new AnnealError(error.code, error.message, {
-      plugin,
-      hook,
-      path: error.path,
-      file: error.file,
-      fix: error.fix,
-      also: error.also,
-      cause: error,
-    });
+    // What a tap of another plugin threw, called from within this one, stays with that other.
+    const known = error.plugin !== undefined && (error.hook !== undefined || error.plugin !== plugin);
+    if (known || error.code === 'ANNEAL_E_ABORTED') return error;
+    return copyOf(error, { plugin, hook });
   }
   const message = error instanceof Error ? error.message : String(error);
   return new AnnealError('ANNEAL_E_HOOK', `threw in ${hook}: ${message}`, { plugin, hook, cause: error });

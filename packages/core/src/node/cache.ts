@@ -1,19 +1,29 @@
-import { readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { readFile, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import process from 'node:process';
 
 import type { Logger } from '../observe/logger.ts';
-import { writeFolder } from './files.ts';
+import { codeOf, writeFolder } from './files.ts';
 import { digestFile } from './hash.ts';
 
+interface Entry {
+  readonly bytes: number;
+  readonly sha256: string;
+  /** When it was written. */
+  readonly mtimeMs: number;
+}
 interface Manifest {
-  readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+  readonly files: Readonly<Record<string, Entry>>;
 }
 
 const MANIFEST = 'manifest.json';
+/** Weights of this size are not read again as long as size and time say that nobody touched them. */
+const TRUSTED_BYTES = 32 * 2 ** 20;
 
 /**
- * Results of phases by key: one folder each, complete or absent. Two builds may write the same entry at the same time,
- * the later one wins and both are equal.
+ * Results of phases by key: one folder each, complete or absent. Two builds may make the same entry at the same time:
+ * the earlier one stays, as the other build may be reading it, and both are equal.
  */
 export class Cache {
   readonly #root: string;
@@ -28,9 +38,11 @@ export class Cache {
     return join(this.#root, phase, key);
   }
 
-  /** Whether a complete entry is there; its contents are checked when it is opened. */
+  /** Whether an entry is there with all files at their size; their contents are checked when it is opened. */
   async has(phase: string, key: string): Promise<boolean> {
-    return (await stat(join(this.folder(phase, key), MANIFEST)).catch(() => undefined)) !== undefined;
+    const folder = this.folder(phase, key);
+    const problem = await this.#check(folder, false).catch(() => 'not readable');
+    return problem === undefined;
   }
 
   /**
@@ -39,44 +51,66 @@ export class Cache {
    */
   async open(phase: string, key: string): Promise<string | undefined> {
     const folder = this.folder(phase, key);
-    if (!(await this.has(phase, key))) return undefined;
-    const problem = await this.#check(folder).catch((error: unknown) => String(error));
+    if ((await stat(folder).catch(() => undefined)) === undefined) return undefined;
+    const problem = await this.#check(folder, true).catch((error: unknown) =>
+      codeOf(error) === 'ENOENT' ? 'a file is missing' : String(error),
+    );
     if (problem === undefined) {
       // The time of last use decides what a size limit removes first.
       await utimes(folder, new Date(), new Date()).catch(() => undefined);
       return folder;
     }
     this.#logger.warn(`The cached result of phase ${phase} is damaged (${problem}); it is made again`);
-    await rm(folder, { recursive: true, force: true });
+    await this.remove(phase, key);
     return undefined;
   }
 
-  async #check(folder: string): Promise<string | undefined> {
-    const manifest = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
-    for (const [name, { bytes, sha256 }] of Object.entries(manifest.files)) {
-      const { size } = await stat(join(folder, name));
-      if (size !== bytes) return `${name} has ${size} bytes instead of ${bytes}`;
-      if ((await digestFile(join(folder, name))) !== sha256) return `${name} has changed`;
+  /** What is wrong with an entry. */
+  async #check(folder: string, contents: boolean): Promise<string | undefined> {
+    const { files } = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
+    for (const [name, entry] of Object.entries(files)) {
+      const { size, mtimeMs } = await stat(join(folder, name));
+      if (size !== entry.bytes) return `${name} has ${size} bytes instead of ${entry.bytes}`;
+      if (!contents || (size >= TRUSTED_BYTES && mtimeMs === entry.mtimeMs)) continue;
+      if ((await digestFile(join(folder, name))) !== entry.sha256) return `${name} has changed`;
     }
     return undefined;
   }
 
-  /** Writes an entry through `fill` and returns its folder. */
-  async write(phase: string, key: string, fill: (folder: string) => Promise<void>): Promise<string> {
+  /**
+   * Writes an entry through `fill` and returns its folder.
+   *
+   * @param replace Replace an entry that is there. @defaultValue `false`
+   */
+  async write(
+    phase: string,
+    key: string,
+    fill: (folder: string) => Promise<void>,
+    replace: boolean = false,
+  ): Promise<string> {
     const folder = this.folder(phase, key);
-    await writeFolder(folder, async (temporary) => {
+    const write = async (temporary: string): Promise<void> => {
       await fill(temporary);
-      const files: Record<string, { bytes: number; sha256: string }> = {};
+      const files: Record<string, Entry> = {};
       for (const name of (await readdir(temporary)).toSorted()) {
-        const { size } = await stat(join(temporary, name));
-        files[name] = { bytes: size, sha256: await digestFile(join(temporary, name)) };
+        const path = join(temporary, name);
+        const { size, mtimeMs } = await stat(path);
+        files[name] = { bytes: size, sha256: await digestFile(path), mtimeMs };
       }
       await writeFile(join(temporary, MANIFEST), JSON.stringify({ files } satisfies Manifest));
-    });
+    };
+    await writeFolder(folder, write, { keepExisting: !replace });
     return folder;
   }
 
+  /** Removes an entry at once: no other build sees half of it. */
   async remove(phase: string, key: string): Promise<void> {
-    await rm(this.folder(phase, key), { recursive: true, force: true });
+    const folder = this.folder(phase, key);
+    const aside = join(this.#root, phase, `.${key}.${process.pid}.${randomUUID().slice(0, 8)}.tmp`);
+    const moved = await rename(folder, aside).then(
+      () => true,
+      () => false,
+    );
+    await rm(moved ? aside : folder, { recursive: true, force: true });
   }
 }

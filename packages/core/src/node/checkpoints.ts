@@ -1,52 +1,72 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
-import { loadTensor, readSafetensors, type TensorData, writeSafetensors } from '@anneal/graph';
+import { bytesOf, loadTensor, readSafetensors, tensor, type TensorData, writeSafetensors } from '@anneal/graph';
 import { fileSource, writeFiles } from '@anneal/graph/node';
 
 import type { Logger } from '../observe/logger.ts';
 import type { Checkpoint, CheckpointStore } from '../train/checkpoint.ts';
-import { writeFolder } from './files.ts';
+import { writeError } from './files.ts';
 
-const TENSORS = 'tensors.safetensors';
-const PROGRESS = 'progress.json';
-const [STATE, BEST] = ['state/', 'best/'];
+const [STATE, BEST, PROGRESS] = ['state/', 'best/', 'progress'];
 
-type Named = Readonly<Record<string, TensorData>>;
-
-/** A checkpoint as a folder, replaced as a whole. One that cannot be read is said and training starts over. */
-export function checkpointFolder(folder: string, logger: Logger): CheckpointStore {
+/**
+ * A checkpoint as one safetensors file, so that weights and progress are always of the same step, whoever else writes.
+ * Replaced as a whole; one that cannot be read is said, and training starts over.
+ */
+export function checkpointFile(path: string, logger: Logger): CheckpointStore {
   return {
     read: async <P>(): Promise<Checkpoint<P> | undefined> => {
+      if ((await stat(path).catch(() => undefined)) === undefined) return undefined;
       try {
-        const progress = JSON.parse(await readFile(join(folder, PROGRESS), 'utf8')) as P;
-        const { tensors } = await readSafetensors(await fileSource(join(folder, TENSORS)));
-        const under = async (prefix: string): Promise<Record<string, TensorData>> => {
-          const entries: Record<string, TensorData> = {};
-          for (const [name, lazy] of tensors) {
-            if (name.startsWith(prefix)) entries[name.slice(prefix.length)] = await loadTensor(lazy);
-          }
-          return entries;
-        };
-        const best = await under(BEST);
-        return { progress, state: await under(STATE), best: Object.keys(best).length > 0 ? best : undefined };
+        const tensors = await readChecked(path);
+        const { data } = tensors.get(PROGRESS) as TensorData;
+        const progress = JSON.parse(new TextDecoder().decode(data as Uint8Array)) as P;
+        const under = (prefix: string): Record<string, TensorData> =>
+          Object.fromEntries(
+            [...tensors]
+              .filter(([name]) => name.startsWith(prefix))
+              .map(([name, value]) => [name.slice(prefix.length), value]),
+          );
+        const best = under(BEST);
+        return { progress, state: under(STATE), best: Object.keys(best).length > 0 ? best : undefined };
       } catch (error) {
-        if ((error as { code?: string }).code !== 'ENOENT') {
-          logger.warn(`The checkpoint in ${folder} cannot be read (${String(error)}); training starts over`);
-        }
+        const reason = error instanceof Error ? error.message : String(error);
+        logger.warn(`The checkpoint ${path} cannot be read (${reason}); training starts over`);
         return undefined;
       }
     },
-    write: ({ progress, state, best = {} }) =>
-      writeFolder(folder, async (temporary) => {
-        const tensors = new Map<string, TensorData>([...under(STATE, state), ...under(BEST, best)]);
-        await writeFiles([{ path: join(temporary, TENSORS), fill: (writer) => writeSafetensors(tensors, writer) }]);
-        await writeFile(join(temporary, PROGRESS), JSON.stringify(progress));
-      }),
-    remove: () => rm(folder, { recursive: true, force: true }),
+    write: async ({ progress, state, best = {} }) => {
+      const json = new TextEncoder().encode(JSON.stringify(progress));
+      const tensors = new Map<string, TensorData>([
+        [PROGRESS, tensor('uint8', [json.length], json)],
+        ...Object.entries(state).map(([name, value]) => [STATE + name, value] as const),
+        ...Object.entries(best).map(([name, value]) => [BEST + name, value] as const),
+      ]);
+      const metadata = { sha256: digestOf(tensors) };
+      try {
+        await mkdir(dirname(path), { recursive: true });
+        await writeFiles([{ path, fill: (writer) => writeSafetensors(tensors, writer, { metadata }) }]);
+      } catch (error) {
+        throw writeError(path, error);
+      }
+    },
+    remove: () => rm(path, { force: true }),
   };
 }
 
-function under(prefix: string, tensors: Named): [string, TensorData][] {
-  return Object.entries(tensors).map(([name, data]) => [prefix + name, data]);
+/** @throws Error when the bytes are not those that were written: training would go on from wrong weights. */
+async function readChecked(path: string): Promise<ReadonlyMap<string, TensorData>> {
+  const { tensors, metadata } = await readSafetensors(await fileSource(path));
+  const loaded = new Map<string, TensorData>();
+  for (const [name, lazy] of tensors) loaded.set(name, await loadTensor(lazy));
+  if (digestOf(loaded) !== metadata['sha256']) throw new Error('its contents have changed');
+  return loaded;
+}
+
+function digestOf(tensors: ReadonlyMap<string, TensorData>): string {
+  const hash = createHash('sha256');
+  for (const name of [...tensors.keys()].toSorted()) hash.update(name).update(bytesOf(tensors.get(name) as TensorData));
+  return hash.digest('hex');
 }

@@ -8,26 +8,32 @@ export function digest(value: unknown): string {
   return createHash('sha256').update(canonical(value)).digest('hex');
 }
 
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
+
+/** A text that two values share exactly when they are equal; every kind of value starts differently. */
 function canonical(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'function') return `function ${String(value)}`;
   if (typeof value === 'bigint') return `${value}n`;
-  if (value === undefined) return 'undefined';
+  if (Object.is(value, -0)) return '-0';
+  if (typeof value !== 'object' || value === null) return String(value as number | boolean | symbol | undefined | null);
   if (ArrayBuffer.isView(value)) {
     const { buffer, byteOffset, byteLength } = value;
-    return `bytes ${createHash('sha256')
-      .update(new Uint8Array(buffer, byteOffset, byteLength))
-      .digest('hex')}`;
+    return `${value.constructor.name} ${sha256(new Uint8Array(buffer, byteOffset, byteLength))}`;
   }
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
-  if (value instanceof RegExp || value instanceof Date || value instanceof URL)
-    return `${value.constructor.name} ${String(value)}`;
-  if (typeof value === 'object' && value !== null) {
-    const entries = Object.entries(value)
-      .filter(([, item]) => item !== undefined)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1));
-    return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join()}}`;
+  if (value instanceof Set) return `Set [${[...value].map(canonical).join()}]`;
+  if (value instanceof Map) {
+    return `Map [${[...value].map(([key, item]) => `${canonical(key)}:${canonical(item)}`).join()}]`;
   }
-  return JSON.stringify(value);
+  if (value instanceof RegExp || value instanceof Date || value instanceof URL) {
+    return `${value.constructor.name} ${value instanceof Date ? value.getTime() : String(value)}`;
+  }
+  const entries = Object.entries(value)
+    .filter(([, item]) => item !== undefined)
+    .toSorted(byKey);
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join()}}`;
 }
 
 /** SHA-256 of a file's bytes, streamed: models do not fit into one buffer. */
@@ -40,7 +46,7 @@ export async function digestFile(path: string): Promise<string> {
 /** Folders that never matter to a result. */
 const IGNORED = new Set(['node_modules', '.git', '.anneal']);
 
-/** Digests of files that this process has read, by path, size and modification time. */
+/** Digests of files that this process has read, by path, inode, size and times. */
 const known = new Map<string, string>();
 
 /**
@@ -48,10 +54,15 @@ const known = new Map<string, string>();
  * file that appears changes the key.
  */
 export async function digestPath(path: string): Promise<string> {
+  return digestWithin(path, []);
+}
+
+/** @param above Real paths of the folders around it: a link to one of them would never end. */
+async function digestWithin(path: string, above: readonly string[]): Promise<string> {
   const info = await stat(path).catch(() => undefined);
   if (info === undefined) return 'missing';
   if (info.isFile()) {
-    const key = `${path}:${info.size}:${info.mtimeMs}`;
+    const key = [path, info.ino, info.size, info.mtimeMs, info.ctimeMs].join('\0');
     let found = known.get(key);
     if (found === undefined) {
       found = await digestFile(path);
@@ -59,37 +70,12 @@ export async function digestPath(path: string): Promise<string> {
     }
     return found;
   }
-  const entries = (await readdir(path, { withFileTypes: true })).filter((entry) => !IGNORED.has(entry.name));
-  const parts: string[] = [];
-  for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    parts.push(`${entry.name}:${await digestPath(join(path, entry.name))}`);
-  }
+  // Reading a pipe or a device might never end, and says nothing that lasts.
+  if (!info.isDirectory()) return 'special';
+  const real = await realpath(path);
+  if (above.includes(real)) return 'link to a folder around it';
+  const entries = (await readdir(path)).filter((name) => !IGNORED.has(name)).toSorted();
+  const parts: [name: string, digest: string][] = [];
+  for (const name of entries) parts.push([name, await digestWithin(join(path, name), [...above, real])]);
   return digest(parts);
-}
-
-const packages = new Map<string, Promise<string>>();
-
-/** Digest of the code of the package that a source file belongs to; built and unbuilt code are told apart by content. */
-export function digestPackage(file: string): Promise<string> {
-  let found = packages.get(file);
-  if (found === undefined) {
-    found = digestPackageOf(file);
-    packages.set(file, found);
-  }
-  return found;
-}
-
-async function digestPackageOf(file: string): Promise<string> {
-  let folder = join(await realpath(file), '..');
-  for (;;) {
-    const manifest = join(folder, 'package.json');
-    if (await stat(manifest).catch(() => undefined)) {
-      // Only the folder that the file runs from: tests, docs and build outputs beside it do not matter.
-      const top = (await realpath(file)).slice(folder.length + 1).split(/[/\\]/)[0] as string;
-      return digest([await digestPath(manifest), await digestPath(join(folder, top))]);
-    }
-    const parent = join(folder, '..');
-    if (parent === folder) return digestPath(file);
-    folder = parent;
-  }
 }

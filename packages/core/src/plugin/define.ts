@@ -24,7 +24,8 @@ export function definePlugin<In, Out>(spec: PluginSpec<In, Out>): PluginFactory<
     after: spec.after ?? [],
     options: options ?? {},
     schema: spec.options as OptionSchema<unknown, unknown>,
-    setup: spec.setup.bind(spec) as Plugin['setup'],
+    // Cache keys fall back to its text, which a bound function does not have.
+    setup: Object.assign(spec.setup.bind(spec), { toString: () => String(spec.setup) }) as Plugin['setup'],
     [PLUGIN]: true,
   });
   return Object.assign(factory, { pluginName: spec.name, schema: spec.options }) as PluginFactory<In>;
@@ -35,8 +36,17 @@ export function isPlugin(value: unknown): value is Plugin {
   return typeof value === 'object' && value !== null && (value as { [PLUGIN]?: unknown })[PLUGIN] === true;
 }
 
+/** Frames above the caller of `definePlugin`, itself included: this file's two, and the line of the message. */
+const CALLER = 3;
+
 /** The file that called `definePlugin`, as a URL or path from the stack; `undefined` where stacks are different. */
 function callerFile(): string | undefined {
-  const line = new Error('caller').stack?.split('\n')[3];
-  return line === undefined ? undefined : /(file:\/\/.+?|\/.+?|[A-Za-z]:\\.+?):\d+:\d+\)?$/.exec(line)?.[1];
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = Math.max(CALLER, limit);
+  const { stack } = new Error('caller');
+  Error.stackTraceLimit = limit;
+  const line = typeof stack === 'string' ? stack.split('\n')[CALLER] : undefined;
+  const place = /(file:\/\/.+?|\/.+?|[A-Za-z]:[\\/].+?):\d+:\d+\)?$/.exec(line ?? '')?.[1];
+  // Loaders that reload a file add a query to its name.
+  return place?.replace(/\?[^/\\]*$/, '');
 }

@@ -1,4 +1,5 @@
 import { AnnealError } from '../errors/error.ts';
+import { suggest } from '../errors/suggest.ts';
 import type { EvaluateResult } from '../build/evaluate.ts';
 import type { GateResult, VariantMetrics } from './types.ts';
 
@@ -9,20 +10,26 @@ const COMPARE: Readonly<Record<string, (value: number, bound: number) => boolean
   '<': (value, bound) => value < bound,
   '==': (value, bound) => value === bound,
 };
-/** Factors to the unit that the quantity has. */
-const UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  ms: 1,
-  s: 1000,
-  '%': 0.01,
-  B: 1,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KiB: 1024,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
+type Dimension = 'time' | 'bytes' | 'memory' | 'share';
+/** Units of what, with their factors to the unit that the quantity has: ms, bytes, MiB, 1. */
+const UNITS: Readonly<Record<string, Readonly<Partial<Record<Dimension, number>>>>> = {
+  ms: { time: 1 },
+  s: { time: 1000 },
+  '%': { share: 0.01 },
+  B: { bytes: 1, memory: 2 ** -20 },
+  KB: { bytes: 1e3, memory: 1e3 / 2 ** 20 },
+  MB: { bytes: 1e6, memory: 1e6 / 2 ** 20 },
+  GB: { bytes: 1e9, memory: 1e9 / 2 ** 20 },
+  KiB: { bytes: 2 ** 10, memory: 2 ** -10 },
+  MiB: { bytes: 2 ** 20, memory: 1 },
+  GiB: { bytes: 2 ** 30, memory: 2 ** 10 },
 };
+/** Quantities that are no shares, by the end of their names. */
+const DIMENSIONS: readonly (readonly [RegExp, Dimension])[] = [
+  [/(^|\.)latency\.p\d+$/, 'time'],
+  [/(^|\.)size\.bytes$/, 'bytes'],
+  [/(^|\.)memory\.peakRssMb$/, 'memory'],
+];
 
 export interface Condition {
   readonly operator: string;
@@ -30,23 +37,33 @@ export interface Condition {
 }
 
 /**
- * Reads a condition such as `>= 0.97`, `<= 20 ms`, `<= 35 %`.
+ * Reads a condition such as `>= 0.97`, `<= 20 ms`, `<= 35 %`. A number without a unit is in the quantity's own.
  *
- * @throws AnnealError `ANNEAL_E_GATE`
+ * @throws AnnealError `ANNEAL_E_GATE` when it is none, or its unit does not belong to the metric.
  */
 export function parseCondition(metric: string, condition: string): Condition {
-  const match = /^\s*(>=|<=|==|>|<)\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*([a-zA-Z%]*)\s*$/i.exec(condition);
-  const unit = UNITS[match?.[3] ?? ''];
-  if (match === null || unit === undefined) {
+  const match = /^\s*(>=|<=|==|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([a-z]*|%)\s*$/i.exec(condition);
+  const [, operator = '', number = '', unit = ''] = match ?? [];
+  const known = Object.hasOwn(UNITS, unit) ? UNITS[unit] : undefined;
+  if (match === null || (unit !== '' && known === undefined)) {
     throw new AnnealError(
       'ANNEAL_E_GATE',
       `gate \`${metric}\`: expected a comparison such as ">= 0.97" or "<= 20 ms", received ${JSON.stringify(condition)}`,
-      {
-        path: ['gates', metric],
-      },
+      { path: ['gates', metric], fix: `units are ${Object.keys(UNITS).join(', ')}` },
     );
   }
-  return { operator: match[1] as string, bound: Number(match[2]) * unit };
+  if (known === undefined) return { operator, bound: Number(number) };
+  const dimension = DIMENSIONS.find(([name]) => name.test(metric))?.[1];
+  // Quantities of tasks and audits may be anything: their units are taken at their word.
+  const factor = dimension === undefined ? Object.values(known)[0] : known[dimension];
+  if (factor === undefined) {
+    const units = Object.keys(UNITS).filter((name) => UNITS[name]?.[dimension as Dimension] !== undefined);
+    throw new AnnealError('ANNEAL_E_GATE', `gate \`${metric}\` is not measured in ${unit}`, {
+      path: ['gates', metric],
+      fix: `use ${units.join(', ')}`,
+    });
+  }
+  return { operator, bound: Number(number) * factor };
 }
 
 /** Everything that a gate can name, with its value. */
@@ -86,7 +103,9 @@ export function judgeGates(gates: Readonly<Record<string, string>>, result: Eval
     const { operator, bound } = parseCondition(metric, condition);
     const value = quantities.get(metric);
     if (value === undefined) {
-      throw new AnnealError('ANNEAL_E_GATE', `gate \`${metric}\` names nothing that was measured`, {
+      const near = suggest(metric, quantities.keys());
+      const hint = near === undefined ? '' : `, did you mean \`${near}\`?`;
+      throw new AnnealError('ANNEAL_E_GATE', `gate \`${metric}\` names nothing that was measured${hint}`, {
         path: ['gates', metric],
         fix: `use one of ${[...quantities.keys()].filter((name) => !/^(before|after)\./.test(name)).join(', ')}`,
       });

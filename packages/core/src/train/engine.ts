@@ -9,7 +9,15 @@ import {
   zeros,
 } from '@anneal/graph';
 
-import { chooseBuckets, type BatchPlan, collate, type FeatureSpec, lengthOf, planBatches } from '../data/batches.ts';
+import {
+  chooseBuckets,
+  type BatchPlan,
+  collate,
+  completeBuckets,
+  type FeatureSpec,
+  lengthOf,
+  planBatches,
+} from '../data/batches.ts';
 import type { Batch, Sample } from '../data/types.ts';
 import { AnnealError } from '../errors/error.ts';
 import type { CallableHooks } from '../hooks/create.ts';
@@ -18,20 +26,11 @@ import type { Model } from '../model.ts';
 import { random } from '../random.ts';
 import type { Metrics, Task } from '../task.ts';
 import type { Checkpoint, CheckpointStore } from './checkpoint.ts';
-import { draw } from './draw.ts';
 import { compileForward, evaluateSamples } from './forward.ts';
+import { newProgress, noteEvaluation, type Progress, trainReport } from './progress.ts';
+import { type Compiled, StepPrograms } from './programs.ts';
 import { learningRate } from './schedules.ts';
-import {
-  FEED,
-  RESULT,
-  stateName,
-  stateShapes,
-  type StepProgram,
-  type StepSource,
-  traceAccumulate,
-  traceApply,
-  traceStep,
-} from './step-graph.ts';
+import { FEED, RESULT, stateName, stateShapes, type StepSource } from './step-graph.ts';
 import type { Optimizer, StepProgress, TrainPoint, TrainReport } from './types.ts';
 
 export interface TrainRequest {
@@ -51,27 +50,6 @@ export interface TrainRequest {
   readonly onMetrics: (metrics: Metrics) => void;
 }
 
-/** What changes while training: the part of a run that a checkpoint holds besides the tensors. */
-interface Progress {
-  step: number;
-  epoch: number;
-  /** Batches of the epoch that are done. */
-  batch: number;
-  tokens: number;
-  seconds: number;
-  skipped: number;
-  evaluationsWithoutGain: number;
-  best: { step: number; value: number } | undefined;
-  curve: TrainPoint[];
-  validation: { step: number; metrics: Record<string, number> }[];
-  stoppedEarly: boolean;
-}
-
-/** A program of the step with what the host feeds it. */
-interface Compiled extends StepProgram {
-  readonly program: Program;
-}
-
 /** Trains `ctx.model` and returns it with its new weights. Resumes from the stage's checkpoint when there is one. */
 export async function train(request: TrainRequest): Promise<{ model: Model; report: TrainReport }> {
   const backend = await request.ctx.backend();
@@ -83,92 +61,87 @@ export async function train(request: TrainRequest): Promise<{ model: Model; repo
   }
 }
 
+/** One batch of a step with its program. */
+interface Micro {
+  readonly batch: Batch;
+  readonly compiled: Compiled;
+}
+
 class Engine {
   readonly #request: TrainRequest;
   readonly #backend: Backend;
   readonly #state: BackendState;
   readonly #source: StepSource;
   readonly #progress: Progress;
-  readonly #programs = new Map<string, Compiled>();
+  readonly #programs: StepPrograms;
   readonly #buckets: readonly number[];
   readonly #lengths: readonly (number | undefined)[];
   readonly #batchSize: number;
   readonly #accumulation: number;
   readonly #totalSteps: number;
   readonly #rate: (progress: StepProgress) => number;
+  /** State entries of the weights that are evaluated and kept, by parameter. */
+  readonly #kept: ReadonlyMap<string, string>;
   #best: Record<string, TensorData> | undefined;
-  #compileSeconds = 0;
-  #failures = 0;
   #forward: Program | undefined;
 
   constructor(request: TrainRequest, backend: Backend, state: BackendState, resumed: Checkpoint<Progress> | undefined) {
-    const { ctx, hooks, task, specs, optimizer, trainable } = request;
-    const { config, model } = ctx;
+    const { ctx, specs, trainable } = request;
+    const { config } = ctx;
     this.#request = request;
     this.#backend = backend;
     this.#state = state;
-    this.#source = {
-      stage: ctx.stage,
-      model,
-      task,
-      hooks,
-      specs,
-      trainable,
-      optimizer,
-      weightDecay: config.weightDecay ?? 0.01,
-      maxGradNorm: config.maxGradNorm ?? 1,
-    };
+    this.#source = sourceOf(request);
     this.#batchSize = config.batchSize ?? 32;
     this.#accumulation = config.gradientAccumulationSteps ?? 1;
     this.#lengths = request.samples.map((sample) => lengthOf(sample, specs));
     const known = this.#lengths.filter((length) => length !== undefined);
-    this.#buckets = config.lengthBuckets?.toSorted((a, b) => a - b) ?? chooseBuckets(known, request.maxLength);
+    this.#buckets = config.lengthBuckets
+      ? completeBuckets(config.lengthBuckets, known, request.maxLength)
+      : chooseBuckets(known, request.maxLength);
     const steps = Math.ceil(this.#plan(0).length / this.#accumulation) * (config.epochs ?? 3);
     this.#totalSteps = Math.min(config.maxSteps ?? Number.POSITIVE_INFINITY, Math.max(1, Math.round(steps)));
     this.#rate = learningRate(config);
-    this.#progress = resumed?.progress ?? {
-      step: 0,
-      epoch: 0,
-      batch: 0,
-      tokens: 0,
-      seconds: 0,
-      skipped: 0,
-      evaluationsWithoutGain: 0,
-      best: undefined,
-      curve: [],
-      validation: [],
-      stoppedEarly: false,
-    };
+    const entry = config.emaDecay === undefined ? stateName.parameter : stateName.average;
+    this.#kept = new Map([...trainable].map((name) => [name, entry(name)]));
+    this.#programs = new StepPrograms(this.#source, backend, state, this.#batchSize, ctx.logger);
+    this.#progress = resumed?.progress ?? newProgress();
     this.#best = resumed?.best;
   }
 
   /** Places weights and optimizer state with the backend, from the checkpoint when there is one. */
   static async open(request: TrainRequest, backend: Backend): Promise<Engine> {
-    const { ctx, optimizer, trainable, checkpoints } = request;
+    const { ctx, trainable, checkpoints, validation } = request;
+    const { config, logger } = ctx;
+    if (config.earlyStopping && validation.length === 0) {
+      logger.warn(`\`earlyStopping\` of stage ${ctx.stage} has no effect: the dataset has no split "validation"`);
+    }
     const resumed = await checkpoints.read<Progress>();
     const tensors: Record<string, TensorData> = {};
     for (const name of trainable) {
       const parameter = ctx.model.graph.parameters.get(name);
       if (parameter === undefined) throw new AnnealError('ANNEAL_E_MODEL', `the model has no parameter "${name}"`);
-      tensors[stateName.parameter(name)] = await loadTensor(parameter.data);
+      const data = await loadTensor(parameter.data);
+      tensors[stateName.parameter(name)] = data;
+      if (config.emaDecay !== undefined) tensors[stateName.average(name)] = data;
     }
-    const accumulate = (ctx.config.gradientAccumulationSteps ?? 1) > 1;
-    const shapes = stateShapes({ model: ctx.model, trainable, optimizer } as StepSource, accumulate);
+    const accumulate = (config.gradientAccumulationSteps ?? 1) > 1;
+    const shapes = stateShapes(sourceOf(request), accumulate);
     for (const [name, shape] of shapes) tensors[name] = zeros('float32', shape);
     if (resumed !== undefined) {
       Object.assign(tensors, resumed.state);
-      ctx.logger.info(`resuming at step ${resumed.progress.step} from the checkpoint`);
+      logger.info(`resuming at step ${resumed.progress.step} from the checkpoint`);
     }
     return new Engine(request, backend, await backend.createState(tensors), resumed);
   }
 
   async run(): Promise<{ model: Model; report: TrainReport }> {
-    const { ctx } = this.#request;
+    const { ctx, task, trainable } = this.#request;
     const bar = ctx.progress(`train ${ctx.stage}`, this.#totalSteps);
     const state = this.#progress;
     bar.update(state.step);
     try {
-      while (state.step < this.#totalSteps && !state.stoppedEarly) {
+      while (!state.finished) {
         const plan = this.#plan(state.epoch);
         while (state.batch < plan.length && state.step < this.#totalSteps) {
           await this.#stopIfAborted();
@@ -176,19 +149,23 @@ class Engine {
           bar.update(state.step, `loss ${point.loss.toFixed(4)}`);
           if (state.step % (ctx.config.saveSteps ?? 200) === 0) await this.#save();
         }
+        await this.#evaluate();
+        // Only now is the epoch over: a run that is stopped while it is evaluated evaluates it again.
         state.epoch++;
         state.batch = 0;
-        await this.#evaluate();
+        state.finished = state.stoppedEarly || state.step >= this.#totalSteps;
         await this.#save();
       }
     } finally {
       bar.done();
     }
-    return { model: await this.#trained(), report: this.#report() };
+    const { compileSeconds } = this.#programs;
+    const facts = { stage: ctx.stage, model: ctx.model, trainable, metric: task.monitor.metric, compileSeconds };
+    return { model: await this.#trained(), report: trainReport(state, facts) };
   }
 
   async close(): Promise<void> {
-    for (const { program } of this.#programs.values()) await program.dispose();
+    await this.#programs.dispose();
     await this.#forward?.dispose();
     await this.#state.dispose();
   }
@@ -206,46 +183,42 @@ class Engine {
   async #step(plans: readonly BatchPlan[]): Promise<TrainPoint> {
     const { ctx, specs, samples, hooks, onStep } = this.#request;
     const state = this.#progress;
-    const batches = plans.map(({ indices, length }) =>
-      collate(
-        indices.map((i) => samples[i] as Sample),
-        specs,
-        { size: this.#batchSize, length },
-      ),
-    );
+    const accumulate = this.#accumulation > 1;
     const progress: StepProgress = { step: state.step, totalSteps: this.#totalSteps, epoch: state.epoch };
     const rate = this.#rate(progress);
-    const rows = batches.reduce((sum, batch) => sum + batch.rows.length, 0);
+    // Compiling is not training: programs are made before the clock starts.
+    const micros: Micro[] = [];
+    for (const { indices, length } of plans) {
+      const rows = indices.map((i) => samples[i] as Sample);
+      const batch = collate(rows, specs, { size: this.#batchSize, length });
+      micros.push({ batch, compiled: await this.#programs.get(accumulate ? 'accumulate' : 'step', batch.length) });
+    }
+    const apply = accumulate ? await this.#programs.get('apply', undefined) : undefined;
     const common = {
       [FEED.learningRate]: tensor('float32', [], [rate]),
       [FEED.step]: tensor('float32', [], [state.step + 1 - state.skipped]),
     };
-    const accumulate = this.#accumulation > 1;
-    let loss = 0;
-    let gradNorm = 0;
-    // Compiling is not training: programs are made before the clock starts.
-    const compiled = [];
-    for (const batch of batches) compiled.push(await this.#program(accumulate ? 'accumulate' : 'step', batch.length));
-    const apply = accumulate ? await this.#program('apply', undefined) : undefined;
     const start = performance.now();
-    for (const [i, batch] of batches.entries()) {
-      const one = compiled[i] as Compiled;
+    const rows = micros.reduce((sum, { batch }) => sum + batch.rows.length, 0);
+    let loss = 0;
+    let gradNorm = Number.NaN;
+    for (const [i, { batch, compiled }] of micros.entries()) {
       const share = batch.rows.length / rows;
-      const feeds = {
-        ...this.#feeds(one, batch, progress, i),
+      const result = await compiled.program.run({
+        ...this.#programs.feeds(compiled, batch, progress, ctx.seed, i),
         ...(accumulate ? { [FEED.lossWeight]: tensor('float32', [], [share]) } : common),
-      };
-      const result = await one.program.run(feeds);
+      });
       loss += share * scalarOf(result, RESULT.loss);
       if (!accumulate) gradNorm = scalarOf(result, RESULT.gradNorm);
       state.tokens += batch.tokens;
     }
-    if (apply) gradNorm = scalarOf(await apply.program.run(common), RESULT.gradNorm);
+    if (apply && Number.isFinite(loss)) gradNorm = scalarOf(await apply.program.run(common), RESULT.gradNorm);
     state.seconds += (performance.now() - start) / 1000;
-    if (!Number.isFinite(gradNorm) || !Number.isFinite(loss)) await this.#skip(loss, gradNorm);
-    else this.#failures = 0;
     const point: TrainPoint = { step: state.step, epoch: state.epoch, loss, learningRate: rate, gradNorm };
-    if (Number.isFinite(loss)) state.curve.push(point);
+    if (Number.isFinite(loss) && Number.isFinite(gradNorm)) {
+      state.failures = 0;
+      state.curve.push(point);
+    } else await this.#skip(point, micros, progress);
     state.step++;
     state.batch += plans.length;
     onStep(point);
@@ -253,34 +226,39 @@ class Engine {
     return point;
   }
 
-  #feeds(one: Compiled, batch: Batch, progress: StepProgress, micro: number): Record<string, TensorData> {
+  /** A step whose loss or gradients are not finite changes nothing; too many in a row end the training. */
+  async #skip(point: TrainPoint, micros: readonly Micro[], progress: StepProgress): Promise<void> {
     const { ctx } = this.#request;
-    const feeds: Record<string, TensorData> = { ...batch.tensors, [FEED.sampleWeights]: batch.sampleWeights };
-    for (const [name, schedule] of one.scalars) {
-      feeds[name] = tensor('float32', [], [typeof schedule === 'number' ? schedule : schedule(progress)]);
-    }
-    for (const [name, input] of one.randoms) {
-      feeds[name] = draw(input, ctx.seed, ['step', ctx.stage, progress.step, micro, name]);
-    }
-    return feeds;
-  }
-
-  /** A step whose gradients are not finite changes nothing; too many in a row end the training. */
-  async #skip(loss: number, gradNorm: number): Promise<void> {
-    const { ctx } = this.#request;
+    const { loss, gradNorm, step } = point;
     this.#progress.skipped++;
-    this.#failures++;
+    this.#progress.failures++;
     const limit = ctx.config.maxNonFiniteSteps ?? 5;
     if (this.#accumulation > 1) await this.#state.write(this.#zeroGradients());
-    ctx.logger.warn(`Step ${this.#progress.step} skipped: loss ${loss}, gradient norm ${gradNorm}`);
-    if (this.#failures < limit) return;
+    ctx.logger.warn(`Step ${step} skipped: loss ${loss}, gradient norm ${gradNorm}`);
+    if (this.#progress.failures < limit) return;
     throw new AnnealError(
       'ANNEAL_E_TRAIN',
-      `loss or gradients were not finite ${limit} steps in a row, received loss ${loss} at step ${this.#progress.step}`,
+      `loss or gradients were not finite ${limit} steps in a row, received loss ${loss} at step ${step}${await this.#offenders(micros, progress)}`,
       {
+        path: ['stages', ctx.stage, 'train'],
         fix: `lower \`train.learningRate\` (now ${ctx.config.learningRate ?? 5e-4}), raise \`train.warmupRatio\`, or look for extreme values in the data`,
       },
     );
+  }
+
+  /** Which gradients are not finite, in words; computed anew, as a step does not keep them. */
+  async #offenders(micros: readonly Micro[], progress: StepProgress): Promise<string> {
+    const { ctx, trainable } = this.#request;
+    for (const [i, { batch }] of micros.entries()) {
+      const compiled = await this.#programs.get('diagnosis', batch.length);
+      const result = await compiled.program.run(this.#programs.feeds(compiled, batch, progress, ctx.seed, i));
+      const finite = result[RESULT.finite]?.data ?? [];
+      const names = [...trainable].filter((_, at) => !Number.isFinite(Number(finite[at])));
+      if (names.length > 0) {
+        return `; of ${trainable.size} gradients ${names.length} are not finite, the first that of "${names[0]}"`;
+      }
+    }
+    return '; all gradients are finite';
   }
 
   #zeroGradients(): Record<string, TensorData> {
@@ -291,76 +269,44 @@ class Engine {
     return Object.fromEntries(entries);
   }
 
-  async #program(kind: 'step' | 'accumulate' | 'apply', length: number | undefined): Promise<Compiled> {
-    const key = `${kind}:${length}`;
-    const found = this.#programs.get(key);
-    if (found) return found;
-    const start = performance.now();
-    const traced =
-      kind === 'apply'
-        ? traceApply(this.#source)
-        : (kind === 'step' ? traceStep : traceAccumulate)(this.#source, this.#batchSize, length);
-    const program = await this.#backend.compile(traced.graph, {
-      purpose: 'training',
-      state: this.#state,
-      updates: traced.updates,
-      // While accumulating there is no norm yet; a poisoned sum is noticed, and cleared, when it is applied.
-      guard: kind === 'accumulate' ? undefined : RESULT.gradNorm,
-      label: `${this.#source.stage}/${key}`,
-    });
-    const seconds = (performance.now() - start) / 1000;
-    this.#compileSeconds += seconds;
-    this.#request.ctx.logger.debug(`compiled ${key}: ${traced.graph.nodes.length} nodes in ${seconds.toFixed(2)} s`);
-    const compiled: Compiled = { ...traced, program };
-    this.#programs.set(key, compiled);
-    return compiled;
-  }
-
   async #evaluate(): Promise<void> {
-    const { ctx, hooks, task, validation, specs, onMetrics, trainable } = this.#request;
+    const { ctx, hooks, task, validation, specs, onMetrics } = this.#request;
+    const { config, model } = ctx;
     const state = this.#progress;
     if (validation.length === 0) return;
-    this.#forward ??= await compileForward(this.#backend, ctx.model.graph, { state: this.#state, trainable });
+    this.#forward ??= await compileForward(this.#backend, model.graph, { state: this.#state, entries: this.#kept });
     const evaluator = task.evaluator();
+    await this.#stopIfAborted();
     await evaluateSamples(this.#forward, validation, evaluator, {
       specs,
-      inputs: new Set(ctx.model.graph.inputs.keys()),
+      inputs: new Set(model.graph.inputs.keys()),
       batchSize: this.#request.evaluationBatchSize,
       signal: ctx.signal,
+    }).catch(async (error: unknown) => {
+      await this.#stopIfAborted();
+      throw error;
     });
     const metrics = evaluator.result({ intervals: false });
     onMetrics(metrics);
-    state.validation.push({
-      step: state.step,
-      metrics: Object.fromEntries(Object.entries(metrics).map(([name, { value }]) => [name, value])),
-    });
-    const value = metrics[task.monitor.metric]?.value;
+    const { metric, mode } = task.monitor;
+    const value = metrics[metric]?.value;
     if (value === undefined) {
       throw new AnnealError(
         'ANNEAL_E_MODEL',
-        `the task's monitored metric \`${task.monitor.metric}\` is not among ${Object.keys(metrics).join(', ')}`,
+        `the task's monitored metric \`${metric}\` is not among ${Object.keys(metrics).join(', ')}`,
       );
     }
-    const sign = task.monitor.mode === 'max' ? 1 : -1;
-    const gain = state.best === undefined ? Number.POSITIVE_INFINITY : sign * (value - state.best.value);
-    if (gain > (ctx.config.earlyStopping?.minDelta ?? 0)) {
-      state.best = { step: state.step, value };
-      state.evaluationsWithoutGain = 0;
-      if (ctx.config.loadBestModel ?? true) this.#best = await this.#state.read(this.#parameterStates());
-    } else state.evaluationsWithoutGain++;
-    const patience = ctx.config.earlyStopping?.patience;
-    const answer = hooks.train.shouldStop.call(metrics, ctx);
-    state.stoppedEarly = answer ?? (patience !== undefined && state.evaluationsWithoutGain >= patience);
-  }
-
-  #parameterStates(): string[] {
-    return [...this.#source.trainable].map(stateName.parameter);
+    const better = noteEvaluation(state, metrics, value, mode, config);
+    if (better && (config.loadBestModel ?? true)) this.#best = await this.#state.read([...this.#kept.values()]);
+    state.stoppedEarly = hooks.train.shouldStop.call(metrics, ctx) ?? state.stoppedEarly;
   }
 
   async #save(): Promise<void> {
+    // Gradients are zero between steps.
+    const names = this.#state.names.filter((name) => !name.startsWith(stateName.gradient('')));
     await this.#request.checkpoints.write<Progress>({
       progress: this.#progress,
-      state: await this.#state.read(),
+      state: await this.#state.read(names),
       best: this.#best,
     });
   }
@@ -372,51 +318,37 @@ class Engine {
     throw new AnnealError(
       'ANNEAL_E_ABORTED',
       `stopped at step ${this.#progress.step} of ${this.#totalSteps} of stage \`${ctx.stage}\``,
-      {
-        fix: 'run the same command again: it goes on from the checkpoint',
-      },
+      { fix: 'run the same command again: it goes on from the checkpoint' },
     );
   }
 
   async #trained(): Promise<Model> {
     const { model } = this.#request.ctx;
-    const tensors = this.#best ?? (await this.#state.read(this.#parameterStates()));
+    const tensors = this.#best ?? (await this.#state.read([...this.#kept.values()]));
     return {
       ...model,
       graph: withParameters(model.graph, (name) => {
-        const data = tensors[stateName.parameter(name)];
+        const data = tensors[this.#kept.get(name) ?? ''];
         return data && { data };
       }),
     };
   }
+}
 
-  #report(): TrainReport {
-    const { ctx, task } = this.#request;
-    const state = this.#progress;
-    let total = 0;
-    let trainableCount = 0;
-    for (const [name, { data }] of ctx.model.graph.parameters) {
-      const size = data.shape.reduce((a, b) => a * b, 1);
-      total += size;
-      if (this.#source.trainable.has(name)) trainableCount += size;
-    }
-    return {
-      stage: ctx.stage,
-      steps: state.step,
-      epochs: state.epoch,
-      trainableParameters: trainableCount,
-      totalParameters: total,
-      tokens: state.tokens,
-      tokensPerSecond: state.seconds === 0 ? 0 : state.tokens / state.seconds,
-      seconds: state.seconds,
-      compileSeconds: this.#compileSeconds,
-      skippedSteps: state.skipped,
-      stoppedEarly: state.stoppedEarly,
-      curve: state.curve,
-      validation: state.validation,
-      best: state.best && { step: state.best.step, metric: task.monitor.metric, value: state.best.value },
-    };
-  }
+function sourceOf({ ctx, hooks, task, specs, optimizer, trainable }: TrainRequest): StepSource {
+  const { config, model, stage } = ctx;
+  return {
+    stage,
+    model,
+    task,
+    hooks,
+    specs,
+    trainable,
+    optimizer,
+    weightDecay: config.weightDecay ?? 0.01,
+    maxGradNorm: config.maxGradNorm ?? 1,
+    emaDecay: config.emaDecay,
+  };
 }
 
 function scalarOf(tensors: Readonly<Record<string, TensorData>>, name: string): number {

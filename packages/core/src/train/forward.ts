@@ -13,29 +13,33 @@ import {
 import { collate, type FeatureSpec, planBatches, lengthOf } from '../data/batches.ts';
 import type { Sample } from '../data/types.ts';
 import type { Evaluator } from '../task.ts';
-import { stateName } from './step-graph.ts';
+
+/** Weights that live in a training state. */
+export interface StateWeights {
+  readonly state: BackendState;
+  /** Name of the state entry of each trained parameter. */
+  readonly entries: ReadonlyMap<string, string>;
+}
 
 /** The forward pass with the trained parameters read from the training state instead of the graph. */
-export function forwardFromState(graph: Graph, trainable: ReadonlySet<string>): Graph {
+export function forwardFromState(graph: Graph, entries: StateWeights['entries']): Graph {
   const g = new GraphBuilder();
   const outputs = inline(g, graph, {
-    parameter: (name, { data }) =>
-      trainable.has(name) ? g.input(stateName.parameter(name), data.dtype, data.shape) : undefined,
+    parameter: (name, { data }) => {
+      const entry = entries.get(name);
+      return entry === undefined ? undefined : g.input(entry, data.dtype, data.shape);
+    },
   });
   for (const [name, value] of Object.entries(outputs)) g.output(name, value);
   return g.build({ name: `${graph.name}/forward`, opsets: graph.opsets });
 }
 
 /** A compiled forward pass that takes padded batches of any size. */
-export async function compileForward(
-  backend: Backend,
-  graph: Graph,
-  state?: { readonly state: BackendState; readonly trainable: ReadonlySet<string> },
-): Promise<Program> {
-  if (state === undefined) return backend.compile(graph, { purpose: 'inference', label: graph.name });
-  return backend.compile(forwardFromState(graph, state.trainable), {
+export async function compileForward(backend: Backend, graph: Graph, weights?: StateWeights): Promise<Program> {
+  if (weights === undefined) return backend.compile(graph, { purpose: 'inference', label: graph.name });
+  return backend.compile(forwardFromState(graph, weights.entries), {
     purpose: 'inference',
-    state: state.state,
+    state: weights.state,
     label: `${graph.name}/forward`,
   });
 }

@@ -1,26 +1,55 @@
 import { AnnealError } from '../errors/error.ts';
 import type { StepProgress, TrainConfig } from './types.ts';
 
-/** Decay after warm-up: the factor on the learning rate, from the share of the remaining steps that are done. */
-const DECAYS: Readonly<Record<NonNullable<TrainConfig['lrScheduler']>, (progress: number) => number>> = {
-  constant: () => 1,
-  linear: (progress) => 1 - progress,
-  cosine: (progress) => 0.5 * (1 + Math.cos(Math.PI * progress)),
-};
+type Name = NonNullable<TrainConfig['lrScheduler']>;
+/** The factor on the learning rate at a step. */
+type Curve = (progress: StepProgress, warmupRatio: number) => number;
 
-/** The learning rate at a step: linear warm-up from 0, then the scheduler's decay to 0 at the last step. */
-export function learningRate(config: TrainConfig): (progress: StepProgress) => number {
-  const { learningRate: peak = 5e-4, lrScheduler = 'linear', warmupRatio = 0 } = config;
-  const decay = DECAYS[lrScheduler];
-  if (decay === undefined) {
-    throw new AnnealError('ANNEAL_E_CONFIG', `unknown \`lrScheduler\` ${JSON.stringify(lrScheduler)}`, {
-      fix: `use one of ${Object.keys(DECAYS).join(', ')}`,
-    });
-  }
-  return ({ step, totalSteps }) => {
+/** Linear warm-up from 0, then `decay` over the share of the remaining steps that are done. */
+function warmed(decay: (progress: number) => number): Curve {
+  return ({ step, totalSteps }, warmupRatio) => {
     const warmup = Math.ceil(warmupRatio * totalSteps);
     // Step 0 already learns: counting from 1 keeps the first update from being wasted.
-    if (step < warmup) return (peak * (step + 1)) / warmup;
-    return peak * decay(Math.min(1, (step - warmup) / Math.max(1, totalSteps - warmup)));
+    if (step < warmup) return (step + 1) / warmup;
+    return decay(Math.min(1, (step - warmup) / Math.max(1, totalSteps - warmup)));
   };
+}
+
+/** From `start` to `end` along half a cosine. */
+function halfCosine(start: number, end: number, progress: number): number {
+  return end + ((start - end) / 2) * (1 + Math.cos(Math.PI * progress));
+}
+
+/** The share of the steps in which `wsd` cools down. */
+const COOLDOWN = 0.2;
+/** PyTorch's OneCycleLR: where it starts, where it ends, and the part of the steps in which it rises. */
+const ONE_CYCLE = { start: 1 / 25, end: 1 / 25e4, rise: 0.3 } as const;
+
+const CURVES: Readonly<Record<Name, Curve>> = {
+  constant: warmed(() => 1),
+  linear: warmed((progress) => 1 - progress),
+  cosine: warmed((progress) => halfCosine(1, 0, progress)),
+  /** Warm-up, stable, decay, the last by `1 - sqrt` over a fifth of the steps (Hägele et al., 2024). */
+  wsd: warmed((progress) => 1 - Math.sqrt(Math.max(0, progress - (1 - COOLDOWN)) / COOLDOWN)),
+  /** Smith & Topin, 2018, as PyTorch has it: up and down again by half cosines. */
+  'one-cycle': ({ step, totalSteps }, warmupRatio) => {
+    const { start, end, rise } = ONE_CYCLE;
+    const last = totalSteps - 1;
+    const top = Math.max(0, (warmupRatio > 0 ? warmupRatio : rise) * totalSteps - 1);
+    if (step <= top) return top === 0 ? 1 : halfCosine(start, 1, step / top);
+    return halfCosine(1, end, Math.min(1, (step - top) / Math.max(last - top, 1e-9)));
+  },
+};
+
+/** The learning rate at a step. */
+export function learningRate(config: TrainConfig): (progress: StepProgress) => number {
+  const { learningRate: peak = 5e-4, lrScheduler = 'linear', warmupRatio = 0 } = config;
+  if (!Object.hasOwn(CURVES, lrScheduler)) {
+    throw new AnnealError('ANNEAL_E_CONFIG', `unknown \`lrScheduler\` ${JSON.stringify(lrScheduler)}`, {
+      path: ['train', 'lrScheduler'],
+      fix: `use one of ${Object.keys(CURVES).join(', ')}`,
+    });
+  }
+  const curve = CURVES[lrScheduler];
+  return (progress) => peak * curve(progress, warmupRatio);
 }

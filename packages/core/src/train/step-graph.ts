@@ -1,4 +1,4 @@
-import { type Graph, gradients, GraphBuilder, inline, type NodeRewriter, type Value } from '@anneal/graph';
+import { type Graph, gradients, GraphBuilder, inline, type NodeRewriter, type Shape, type Value } from '@anneal/graph';
 
 import type { FeatureSpec } from '../data/batches.ts';
 import { AnnealError } from '../errors/error.ts';
@@ -40,6 +40,8 @@ export interface StepSource {
   readonly optimizer: Optimizer;
   readonly weightDecay: number;
   readonly maxGradNorm: number;
+  /** Decay of the moving average of the weights; `undefined` for none. */
+  readonly emaDecay?: number | undefined;
 }
 
 /** Names of state entries. */
@@ -47,24 +49,25 @@ export const stateName = {
   parameter: (name: string): string => `param:${name}`,
   moment: (name: string, key: string): string => `opt:${name}:${key}`,
   gradient: (name: string): string => `grad:${name}`,
+  average: (name: string): string => `ema:${name}`,
 } as const;
 
-/** Graph inputs that the engine itself feeds. */
+/** Graph inputs that the engine itself feeds. No input of a model has such a name. */
 export const FEED = {
-  learningRate: 'lr',
-  step: 'step',
-  sampleWeights: 'sample_weights',
-  lossWeight: 'loss_weight',
+  learningRate: 'train:learning_rate',
+  step: 'train:step',
+  sampleWeights: 'train:sample_weights',
+  lossWeight: 'train:loss_weight',
 } as const;
 /** Graph outputs that the engine itself reads. */
-export const RESULT = { loss: 'loss', gradNorm: 'grad_norm' } as const;
+export const RESULT = { loss: 'loss', gradNorm: 'grad_norm', guard: 'guard', finite: 'finite' } as const;
 
-/** State entries of a training run with their initial shapes: moments (and gradients when they are accumulated). */
+/** State entries of a training run that are zero at first: moments (and gradients when they are accumulated). */
 export function stateShapes(source: StepSource, accumulate: boolean): ReadonlyMap<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>();
   for (const name of source.trainable) {
     const shape = shapeOf(source.model, name);
-    for (const [key, own] of Object.entries(source.optimizer.state(shape)))
+    for (const [key, own] of Object.entries(source.optimizer.state(shape, name)))
       shapes.set(stateName.moment(name, key), own);
     if (accumulate) shapes.set(stateName.gradient(name), shape);
   }
@@ -126,6 +129,7 @@ function traceGradients(
     const rate = node.inputs[1] && Number(model.graph.constants.get(node.inputs[1])?.data[0] ?? 0);
     const dropped = Math.round(256 * (rate ?? 0));
     if (dropped === 0) return [x];
+    if (dropped >= 256) return [ops.mul(x, 0)];
     const mask = draw(`dropout:${node.scope}`, x.dims, { kind: 'keep-mask', dropped });
     return [ops.where(mask, ops.mul(x, 256 / (256 - dropped)), 0)];
   };
@@ -149,7 +153,22 @@ function traceGradients(
   }
   const found = gradients(g, loss, [...parameters.values()]);
   const named = new Map([...parameters].map(([name, value]) => [name, found.get(value) as Value]));
-  return { loss, gradients: hooks.train.transformGradients.call(named, step), parameters };
+  const transformed = hooks.train.transformGradients.call(named, step);
+  for (const [name, { shape }] of parameters) checkGradient(name, shape, transformed.get(name));
+  return {
+    loss,
+    gradients: new Map([...parameters.keys()].map((name) => [name, transformed.get(name) as Value])),
+    parameters,
+  };
+}
+
+function checkGradient(name: string, shape: Shape, gradient: Value | undefined): void {
+  if (gradient?.dtype === 'float32' && gradient.shape.join() === shape.join()) return;
+  const received = gradient ? `${gradient.dtype}[${gradient.shape.join(', ')}]` : 'none';
+  throw new AnnealError(
+    'ANNEAL_E_TRAIN',
+    `\`train.transformGradients\` must give "${name}" a gradient float32[${shape.join(', ')}], received ${received}`,
+  );
 }
 
 function dimsOf(graph: Graph, batch: number, length: number | undefined): Record<string, number> {
@@ -160,15 +179,15 @@ function dimsOf(graph: Graph, batch: number, length: number | undefined): Record
   return dims;
 }
 
-/** Clips by the global norm and applies the optimizer; declares the outputs and returns the updates. */
+/** Clips by the global norm and applies the optimizer; declares the outputs and returns the updates and the norm. */
 function traceUpdate(
   g: GraphBuilder,
   source: StepSource,
   parameters: ReadonlyMap<string, Value>,
   raw: ReadonlyMap<string, Value>,
-): Record<string, string> {
+): { updates: Record<string, string>; norm: Value } {
   const { ops } = g;
-  const { optimizer, maxGradNorm, weightDecay } = source;
+  const { optimizer, maxGradNorm, weightDecay, emaDecay } = source;
   const squares = [...raw.values()].map((gradient) => ops.sum(ops.mul(gradient, gradient)));
   const norm = ops.sqrt(squares.reduce((a, b) => ops.add(a, b)));
   g.output(RESULT.gradNorm, norm);
@@ -181,9 +200,8 @@ function traceUpdate(
     g.output(`next:${state}`, value);
   };
   for (const [name, parameter] of parameters) {
-    const gradient = raw.get(name);
-    if (gradient === undefined) throw new AnnealError('ANNEAL_E_TRAIN', `the gradient of "${name}" was lost`);
-    const shapes = optimizer.state(parameter.dims);
+    const gradient = raw.get(name) as Value;
+    const shapes = optimizer.state(parameter.dims, name);
     const moments = Object.fromEntries(
       Object.entries(shapes).map(([key, shape]) => [key, g.input(stateName.moment(name, key), 'float32', shape)]),
     );
@@ -194,11 +212,19 @@ function traceUpdate(
       // Biases and normalisation weights are not decayed: their norm has no meaning.
       weightDecay: parameter.rank > 1 ? weightDecay : 0,
       name,
+      transposed: source.model.graph.parameters.get(name)?.transposed ?? false,
     });
     keep(stateName.parameter(name), next.parameter);
     for (const [key, value] of Object.entries(next.state)) keep(stateName.moment(name, key), value);
+    if (emaDecay !== undefined) {
+      // As TensorFlow's ExponentialMovingAverage with `num_updates`: the first weights do not weigh for ever.
+      const decay = ops.minimum(ops.div(ops.add(step, 1), ops.add(step, 10)), emaDecay);
+      const state = stateName.average(name);
+      const before = g.input(state, 'float32', parameter.shape);
+      keep(state, ops.add(next.parameter, ops.mul(ops.sub(before, next.parameter), decay)));
+    }
   }
-  return updates;
+  return { updates, norm };
 }
 
 /** Forward, backward and update in one program: the fast path when every batch is a step. */
@@ -208,8 +234,25 @@ export function traceStep(source: StepSource, batchSize: number, length: number 
   const randoms = new Map<string, RandomInput>();
   const { loss, gradients: found, parameters } = traceGradients(g, source, batchSize, length, scalars, randoms);
   g.output(RESULT.loss, loss);
-  const updates = traceUpdate(g, source, parameters, found);
+  const { updates, norm } = traceUpdate(g, source, parameters, found);
+  // A loss that is not finite may have gradients that are.
+  g.output(RESULT.guard, g.ops.add(norm, g.ops.mul(loss, 0)));
   return { graph: g.build({ name: `${source.stage}/step` }), updates, scalars, randoms };
+}
+
+/**
+ * Forward and backward alone, to find out what is not finite: the vector {@link RESULT.finite} has an element for every
+ * trained parameter, in their order, that is finite when all elements of its gradient are.
+ */
+export function traceDiagnosis(source: StepSource, batchSize: number, length: number | undefined): StepProgram {
+  const g = new GraphBuilder();
+  const { ops } = g;
+  const scalars = new Map<string, Schedule>();
+  const randoms = new Map<string, RandomInput>();
+  const { gradients: found } = traceGradients(g, source, batchSize, length, scalars, randoms);
+  const sums = [...found.values()].map((gradient) => ops.reshape(ops.sum(ops.mul(gradient, 0)), [1]));
+  g.output(RESULT.finite, ops.concat(sums, { axis: 0 }));
+  return { graph: g.build({ name: `${source.stage}/diagnosis` }), updates: {}, scalars, randoms };
 }
 
 /** Forward and backward of a micro-batch: adds `loss_weight · gradient` to the accumulated gradients. */
@@ -242,7 +285,8 @@ export function traceApply(source: StepSource): StepProgram {
     parameters.set(name, g.input(stateName.parameter(name), 'float32', shape));
     found.set(name, g.input(stateName.gradient(name), 'float32', shape));
   }
-  const updates = traceUpdate(g, source, parameters, found);
+  const { updates, norm } = traceUpdate(g, source, parameters, found);
+  g.output(RESULT.guard, ops.identity(norm));
   for (const [name, gradient] of found) {
     const state = stateName.gradient(name);
     g.output(`next:${state}`, ops.zeros(gradient.shape));

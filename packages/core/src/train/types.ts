@@ -59,13 +59,15 @@ export interface UpdateContext {
   readonly weightDecay: number;
   /** Name of the parameter. */
   readonly name: string;
+  /** A matrix is `[in, out]` rather than `[out, in]`. */
+  readonly transposed: boolean;
 }
 
 /** An optimizer as pure graph functions. */
 export interface Optimizer {
   readonly name: string;
-  /** State tensors per parameter, initially zero: shapes by name. */
-  state(shape: readonly number[]): Readonly<Record<string, readonly number[]>>;
+  /** State tensors of a parameter, initially zero: shapes by name. */
+  state(shape: readonly number[], name: string): Readonly<Record<string, readonly number[]>>;
   /** Traced: the new parameter and state. */
   update(
     parameter: Value,
@@ -87,14 +89,20 @@ export interface TrainConfig {
   maxLength?: number | undefined;
   /** Padded lengths that programs are compiled for. @defaultValue up to four, from the data's lengths */
   lengthBuckets?: readonly number[] | undefined;
-  /** `adamw`, `adam`, `sgd`, `lion` …, or an object with its options. @defaultValue `'adamw'` */
+  /**
+   * `adamw`, `adam`, `sgd`, `lion`, `rmsprop`, `adagrad`, `adafactor`, `muon`, one of a plugin, or an object with its
+   * options. @defaultValue `'adamw'`
+   */
   optimizer?: string | ({ name: string } & Readonly<Record<string, number | boolean>>) | undefined;
   /** @defaultValue `5e-4` */
   learningRate?: number | undefined;
   /** Decoupled; not applied to biases and normalisation weights. @defaultValue `0.01` */
   weightDecay?: number | undefined;
-  /** @defaultValue `'linear'` */
-  lrScheduler?: 'constant' | 'linear' | 'cosine' | undefined;
+  /**
+   * How the learning rate falls after its warm-up. `wsd` stays up until the last fifth of the steps; `one-cycle` has a
+   * warm-up of its own, 30 % unless `warmupRatio` says otherwise. @defaultValue `'linear'`
+   */
+  lrScheduler?: 'constant' | 'linear' | 'cosine' | 'wsd' | 'one-cycle' | undefined;
   /** Part of the steps in which the learning rate rises from 0. @defaultValue `0` */
   warmupRatio?: number | undefined;
   /** Global norm to which gradients are clipped; 0 turns it off. @defaultValue `1` */
@@ -103,6 +111,11 @@ export interface TrainConfig {
   gradientAccumulationSteps?: number | undefined;
   /** Stop when the monitored metric has not improved for so many evaluations; off when absent. */
   earlyStopping?: { patience: number; minDelta?: number | undefined } | undefined;
+  /**
+   * Keep a moving average of the weights, which is what is evaluated and kept: its decay per step, e.g. `0.999`, less in
+   * the first steps (`min(decay, (1 + t) / (10 + t))`). Off when absent.
+   */
+  emaDecay?: number | undefined;
   /** Keep the weights of the best evaluation rather than the last. @defaultValue `true` */
   loadBestModel?: boolean | undefined;
   /** Steps between checkpoints; one is also written at the end of every epoch and on Ctrl-C. @defaultValue `200` */

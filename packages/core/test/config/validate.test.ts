@@ -24,7 +24,7 @@ describe('values', () => {
     ],
     [
       { train: { lrScheduler: 'step' } },
-      'train.lrScheduler: `train.lrScheduler` must be "constant", "linear" or "cosine", received "step"',
+      'train.lrScheduler: `train.lrScheduler` must be "constant", "linear", "cosine", "wsd" or "one-cycle", received "step"',
     ],
     [{ train: { optimizer: { lr: 1 } } }, 'train.optimizer.name: `train.optimizer.name` is missing'],
     [
