@@ -1,11 +1,10 @@
 import { resolve } from 'node:path';
 
 import { AnnealError, isAnnealError } from '@anneal/core';
-import { symbolsOf } from '@anneal/graph';
+import { describeGraph, type GraphDescription, type Port, symbolsOf } from '@anneal/graph';
 import { loadOnnx } from '@anneal/graph/node';
 
 import { type Context, widthFor } from '../context.ts';
-import { flopStats, type FlopStats, graphStats, type GraphStats } from '../graph-stats.ts';
 import { bytes, count, short } from '../ui/numbers.ts';
 import { columns, cutStart, oneLine } from '../ui/text.ts';
 
@@ -46,27 +45,23 @@ function dimsFor(symbols: ReadonlySet<string>, given: readonly string[]): Record
   return dims;
 }
 
-const port = ({ name, dtype, shape }: GraphStats['inputs'][number]): string[] => [
-  oneLine(name),
-  dtype,
-  `[${shape.join(', ')}]`,
-];
+const port = ({ name, dtype, shape }: Port): string[] => [oneLine(name), dtype, `[${shape.join(', ')}]`];
 
-function statsText(stats: GraphStats, flops: FlopStats | string, top: number, { style, ...context }: Context): string {
+/** What depends on sizes. */
+interface Sized extends Pick<GraphDescription, 'work' | 'memory'> {
+  readonly dims: Readonly<Record<string, number>>;
+}
+
+function statsText(
+  stats: GraphDescription,
+  sized: Sized | string,
+  top: number,
+  { style, ...context }: Context,
+): string {
   const width = widthFor({ style, ...context });
   const share = (part: number): string => `${((100 * part) / Math.max(1, stats.parameterBytes)).toFixed(1)} %`;
   const nameWidth = Math.max(20, width - 44);
-  const work =
-    typeof flops === 'string'
-      ? `  not known: ${flops}`
-      : [
-          `  ${short(flops.flops)}FLOP with ${
-            Object.entries(flops.dims)
-              .map(([name, size]) => `${name} ${size}`)
-              .join(', ') || 'fixed sizes'
-          }`,
-          ...(flops.notCounted.length > 0 ? [`  not counted: ${flops.notCounted.join(', ')}`] : []),
-        ].join('\n');
+  const work = typeof sized === 'string' ? `  not known: ${sized}` : workText(sized);
   const gradient =
     stats.obstacles.length === 0
       ? `  ${style.green('✓')} differentiable`
@@ -103,10 +98,24 @@ function statsText(stats: GraphStats, flops: FlopStats | string, top: number, { 
         { align: ['left', 'right'] },
       ),
     ],
-    ['Work of one pass', work],
+    ['One pass', work],
     ['Gradients', gradient],
   ];
   return sections.map(([title, body]) => `${style.bold(title)}\n${body}`).join('\n\n');
+}
+
+function workText({ work, memory, dims }: Sized): string {
+  const sizes = Object.entries(dims).map(([name, size]) => `${name} ${size}`);
+  const { peakAt } = memory;
+  const place = peakAt
+    ? `, most at ${oneLine(peakAt.op)}${peakAt.scope === '' ? '' : ` in ${oneLine(peakAt.scope)}`}`
+    : '';
+  return [
+    `  ${short(work.flops)}FLOP with ${sizes.join(', ') || 'fixed sizes'}`,
+    ...(work.notCounted.length > 0 ? [`  not counted: ${work.notCounted.join(', ')}`] : []),
+    `  ${bytes(memory.peakBytes)} of results at once${place}; ${bytes(memory.totalBytes)} in all`,
+    ...(memory.unknown > 0 ? [`  sizes of ${count(memory.unknown)} results are not known`] : []),
+  ].join('\n');
 }
 
 /** `anneal inspect graph <model.onnx>` */
@@ -117,16 +126,24 @@ export async function inspectGraph(context: Context, file: string | undefined): 
   const top = options.text('top') === undefined ? TOP : positive(options.text('top'), '`--top`');
   const graph = await loadOnnx(path);
   const dims = dimsFor(symbolsOf(graph), options.texts('dim'));
-  const stats = graphStats(graph);
-  const flops = await loadOnnx(path, { dims }).then(
-    (bound) => flopStats(bound, dims),
+  const stats = describeGraph(graph);
+  const sized = await loadOnnx(path, { dims }).then(
+    (bound): Sized => ({ ...describeGraph(bound), dims }),
     (error: unknown) => {
       // The graph itself can be read; only these sizes do not fit it.
       if (!isAnnealError(error)) throw error;
       return error.message;
     },
   );
-  if (options.flag('json')) context.json({ ...stats, tensors: stats.tensors.slice(0, top), work: flops });
-  else context.print(statsText(stats, flops, top, context));
+  if (options.flag('json')) context.json(jsonOf(stats, sized, top));
+  else context.print(statsText(stats, sized, top, context));
   return 0;
+}
+
+function jsonOf(stats: GraphDescription, sized: Sized | string, top: number): object {
+  const tensors = stats.tensors.slice(0, top);
+  // Without sizes, neither is known.
+  if (typeof sized === 'string') return { ...stats, tensors, memory: sized, work: sized };
+  const memory = { ...sized.memory, tensors: sized.memory.tensors.slice(0, top) };
+  return { ...stats, tensors, memory, work: { ...sized.work, dims: sized.dims } };
 }
