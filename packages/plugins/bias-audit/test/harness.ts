@@ -42,7 +42,8 @@ export interface AuditOutput {
 export async function audit(input: AuditInput): Promise<AuditOutput> {
   const { rows, model, reference, seed = 3, root = '/' } = input;
   const plugin = biasAudit({ groups: GROUPS, bootstrapSamples: 100, ...input.options });
-  const { tap, phase, logs, dependencies } = await setupPlugin(plugin, { root, seed, signal: input.signal });
+  const setup = await setupPlugin(plugin, { root, seed, signal: input.signal });
+  const { phase, logs, dependencies } = setup;
   const textColumn = input.options?.textColumn ?? 'text';
   const asked = { model: [] as string[], reference: [] as string[] };
   const progress: string[] = [];
@@ -74,7 +75,7 @@ export async function audit(input: AuditInput): Promise<AuditOutput> {
     },
   };
   const sections = new Map<string, AuditSection>();
-  await tap('evaluate', 'auditModel')(ctx, (name, section) => sections.set(name, section));
+  await setup.tap('evaluate', 'auditModel')(ctx, (name, section) => sections.set(name, section));
   const section = sections.get('bias');
   if (section === undefined || sections.size !== 1) throw new Error('expected the section `bias` alone');
   return { section, logs, asked, progress, dependencies };

@@ -37,9 +37,9 @@ export const lora: PluginFactory<LoraOptions> = definePlugin<LoraOptions, Resolv
       stage: STAGE.FOLD,
     });
 
-    api.hooks.emit.emit.tap(async ({ trained, task, write }) => {
-      const files = await adapterFolder(trained.graph, settings, task.kind);
-      for (const [name, data] of files ?? []) await write(`adapter/${name}`, data);
+    api.hooks.emit.emit.tap(async (ctx) => {
+      const files = await adapterFolder(ctx.trained.graph, settings, ctx.task.kind);
+      for (const [name, data] of files ?? []) await ctx.write(`adapter/${name}`, data);
     });
   },
 });

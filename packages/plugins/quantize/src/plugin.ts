@@ -17,7 +17,9 @@ export const quantize: PluginFactory<QuantizeOptions> = definePlugin<QuantizeOpt
       async (model, ctx) => {
         const { scheme, exclude } = settings;
         warnOfUnknown(api, model, exclude);
-        const { graph, linears, tables, stored } = await quantizeGraph(model.graph, settings, ctx.mayCompress);
+        const { graph, linears, tables, stored } = await quantizeGraph(model.graph, settings, (name, parameter) =>
+          ctx.mayCompress(name, parameter),
+        );
         if (linears.length + tables.length + stored.length === 0) {
           throw api.error('ANNEAL_E_NO_TARGET', 'no weight can be quantized', {
             fix: `lower \`minElements\` (now ${settings.minElements}) or shorten \`exclude\``,
