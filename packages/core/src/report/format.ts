@@ -22,21 +22,35 @@ export function number(value: number): string {
   });
 }
 
+/** Below this, four decimals would leave one digit or none. */
+const SMALL = 1e-3;
+
 /** A measure of quality: `0.9634`, `23.41`, `2.1e-5`. */
 export function quality(value: number): string {
   return measured(value, (own) => {
     const size = Math.abs(own);
     if (size >= 1000) return number(own);
-    if (size !== 0 && size < 1e-4) return own.toExponential(1);
+    if (size !== 0 && size < SMALL) return own.toExponential(1);
     return own.toFixed(size < 10 ? 4 : 2);
   });
 }
 
-/** A difference with its sign: `+0.0012`, `−0.0040`; `0` where the rounded numbers are the same. */
-export function signed(value: number): string {
-  return measured(value, (own) => {
-    if (Math.abs(own) < 5e-5) return '0';
-    return `${own > 0 ? '+' : ''}${quality(own)}`;
+/** For quantities of any kind: counts are whole, everything else has the digits of a quality. */
+export function countOrQuality(value: number): string {
+  return Number.isInteger(value) && Math.abs(value) > 1 ? number(value) : quality(value);
+}
+
+/**
+ * A difference of two qualities, with its sign and with the digits that they are shown with: `+0.0012`, `−0.0040`; `0`
+ * where nothing is left of it.
+ */
+export function signedDifference(before: number, after: number): string {
+  return measured(after - before, (own) => {
+    const size = Math.max(Math.abs(before), Math.abs(after));
+    const text =
+      size < SMALL ? own.toExponential(1) : size < 10 ? own.toFixed(4) : size < 1000 ? own.toFixed(2) : number(own);
+    if (Number(text) === 0 || Math.abs(own) < size * 1e-6) return '0';
+    return `${own > 0 ? '+' : ''}${text}`;
   });
 }
 
@@ -107,4 +121,9 @@ export function signedPercent(change: number): string {
 /** `0.28×`. */
 export function times(ratio: number): string {
   return measured(ratio, (own) => `${own < 9.995 ? own.toFixed(2) : number(own)}×`);
+}
+
+/** `0.9675–0.9806`; with room around the dash where an end is negative. */
+export function intervalOf(text: (value: number) => string, [low, high]: readonly [number, number]): string {
+  return [text(low), text(high)].join(low < 0 ? ' – ' : '–');
 }

@@ -1,5 +1,14 @@
 import type { Metric } from '../task.ts';
-import { bytes, isMeasured, mebibytes, milliseconds, number, quality, signed, signedPercent } from './format.ts';
+import {
+  bytes,
+  isMeasured,
+  mebibytes,
+  milliseconds,
+  number,
+  quality,
+  signedDifference,
+  signedPercent,
+} from './format.ts';
 import type { FlatMetrics } from './types.ts';
 
 /** How a measured quantity is named and shown, and which way is better. */
@@ -124,7 +133,7 @@ export function changeOf(
   const [from, to] = [before?.value, after?.value];
   if (from === undefined || to === undefined || (quantity.cost && from === 0)) return undefined;
   const difference = quantity.cost ? to / from - 1 : to - from;
-  const text = quantity.cost ? signedPercent(difference) : signed(difference);
+  const text = quantity.cost ? signedPercent(difference) : signedDifference(from, to);
   const same = quantity.cost ? Math.abs(difference) < SAME_COST : text === '0';
   const gain = difference * quantity.better;
   const verdict = same ? 'same' : quantity.better === 0 ? undefined : gain > 0 ? 'better' : 'worse';

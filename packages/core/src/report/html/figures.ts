@@ -186,9 +186,7 @@ function describe(plot: Plot, all: readonly (readonly Point[])[]): string {
 
 function tableFigure({ columns, rows }: Extract<Figure, { kind: 'table' }>, title: string): Html {
   const { shown, more } = limited(columns, MAX_COLUMNS);
-  const numeric = shown.map(
-    (_, c) => rows.length > 0 && rows.every((row) => typeof row[c] === 'number' || row[c] === ''),
-  );
+  const numeric = shown.map((_, c) => rows.length > 0 && rows.every((row) => isNumeric(row[c])));
   const matrix = isMatrix(columns, rows);
   const cells = rows.map((row) => {
     const total = row.slice(1).reduce<number>((sum, value) => sum + (typeof value === 'number' ? value : 0), 0);
@@ -211,6 +209,11 @@ function tableFigure({ columns, rows }: Extract<Figure, { kind: 'table' }>, titl
     })),
     rows: cells,
   })}${rest(more, 'column')}`;
+}
+
+/** Numbers, also those that are written out, such as `0.2358` or `0.18 – 0.28`. */
+function isNumeric(cell: string | number | undefined): boolean {
+  return typeof cell === 'number' || /^[\d\s.,%eE\u2212\u2013+-]*$/.test(cell ?? '');
 }
 
 /** Rows and columns of the same names, such as a confusion matrix: shares of a row are worth showing. */

@@ -23,7 +23,7 @@ header{padding:2.25rem 0 1.25rem;display:grid;grid-template-columns:minmax(0,1fr
 .eyebrow{grid-column:1/-1;margin:0;color:var(--soft);font-size:.8rem;letter-spacing:.06em;text-transform:uppercase}
 h1{margin:.1rem 0 .35rem;font-size:1.9rem;line-height:1.2;font-weight:650;letter-spacing:-.01em}
 .meta{grid-column:1;margin:0;padding:0;list-style:none;color:var(--soft);font-size:.87rem;display:flex;flex-wrap:wrap;gap:.1rem .55rem}
-.meta li+li::before{content:"·";margin-right:.55rem}
+.meta li:not(:last-child)::after{content:"·";margin-left:.55rem}
 .verdict{grid-column:2;grid-row:2/4;margin:0;padding:.55rem 1rem .6rem;border-radius:8px;font-size:.87rem}
 .verdict strong{display:block;font-size:1.1rem;line-height:1.35}
 .verdict.good{background:var(--good-tint);color:var(--good)}.verdict.bad{background:var(--bad-tint);color:var(--bad)}.verdict.plain{background:var(--tint);color:var(--soft)}
@@ -52,15 +52,14 @@ main>.warnings{background:var(--warn-tint);border-color:var(--warn-line)}
 .by{font-variant-numeric:tabular-nums}`;
 
 const TABLES = `
-.scroll{overflow-x:auto;margin:0 0 1rem}
+.scroll{position:relative;overflow-x:auto;margin:0 0 1rem}
 section>.scroll:last-child,figure .scroll,.columns .scroll{margin-bottom:0}
 table{border-collapse:collapse;font-size:.93rem;font-variant-numeric:tabular-nums}
-caption{padding:0 0 .5rem;text-align:left;color:var(--soft);font-size:.87rem}
-th,td{padding:.42rem 1.5rem .42rem 0;text-align:left;vertical-align:baseline;border-bottom:1px solid var(--line);overflow-wrap:normal}
+caption{padding:0 0 .5rem;text-align:left;color:var(--soft);font-size:.87rem}caption bdi{display:block;position:sticky;left:0;width:max-content;max-width:min(60rem,calc(100vw - 5rem));margin-right:-60rem}
+th,td{padding:.42rem 1.5rem .42rem 0;text-align:left;vertical-align:baseline;border-bottom:1px solid var(--line);overflow-wrap:break-word}
 th:last-child,td:last-child{padding-right:0}
 thead th{font-weight:500;font-size:.84rem;color:var(--soft);border-bottom-color:var(--strong-line);white-space:nowrap;max-width:14rem;overflow:hidden;text-overflow:ellipsis;vertical-align:bottom}
-tbody th{font-weight:500;min-width:6.5rem;max-width:22rem;overflow-wrap:anywhere}
-tbody td{max-width:34rem;overflow-wrap:anywhere}
+tbody th{font-weight:500;max-width:22rem}tbody td{max-width:34rem}
 .num{text-align:right;white-space:nowrap}
 tbody tr:last-child>*{border-bottom:0}
 td small,.best small,.heat small{display:block;color:var(--soft);font-size:.8rem;line-height:1.3;font-weight:400}
@@ -71,7 +70,7 @@ tr.first-cost>*{border-top:1px solid var(--strong-line)}
 .counts{width:100%;max-width:46rem}.counts td:last-child{width:35%;min-width:5rem;vertical-align:middle}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(24rem,100%),1fr));gap:1.25rem 2.5rem;margin-bottom:1.5rem}.columns>*{min-width:0}
 .share{display:block}.share .track{fill:var(--tint)}.share .fill{fill:var(--c0)}
-.interval{display:block;overflow:visible}.range{stroke-width:2}.range.v0{stroke:var(--c6)}.range.v1{stroke:var(--c0)}
+.interval{display:inline-block;vertical-align:-5px;overflow:visible}.range{stroke-width:2}.range.v0{stroke:var(--c6)}.range.v1{stroke:var(--c0)}
 .value.v0{fill:var(--paper);stroke:var(--c6);stroke-width:2}.value.v1{fill:var(--c0)}
 .key{display:inline-block;width:9px;height:9px;margin-right:.4rem;border-radius:50%;border:2px solid var(--c6)}.key.v1{border-color:var(--c0);background:var(--c0)}
 .matrix{border-collapse:separate;border-spacing:3px;margin:-3px}.matrix th,.matrix td{border:0;padding:0}
@@ -103,9 +102,8 @@ figure{margin:0;min-width:0}figcaption{margin:0 0 .25rem;font-size:.87rem;color:
 path.line{stroke-width:2;stroke-linecap:round}path.dot{stroke-width:7;stroke-linecap:round}path.raw{stroke:var(--c0);stroke-width:3;stroke-linecap:round;opacity:.35}
 path.diagonal{stroke:var(--soft);stroke-width:1;stroke-dasharray:4 4}path.epoch{stroke:var(--strong-line);stroke-width:1;stroke-dasharray:2 3}
 ${Array.from({ length: 8 }, (_, i) => `path.s${i}{stroke:var(--c${i})}path.bar.s${i}{fill:var(--c${i});stroke:none}`).join('')}
-path.bar{fill-opacity:.85}
 path.line.s1{stroke-dasharray:7 4}path.line.s2{stroke-dasharray:2 4}path.line.s3{stroke-dasharray:9 3 2 3}path.line.s4{stroke-dasharray:5 3}path.line.s5{stroke-dasharray:1 3}path.line.s6{stroke-dasharray:12 4}path.line.s7{stroke-dasharray:9 3 2 3 2 3}
-.legend{margin:.4rem 0 0;padding:0 0 0 48px;list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.25rem;font-size:.85rem;color:var(--soft)}.legend li{display:flex;gap:.45rem;align-items:center;min-width:0}.legend svg{flex:none}
+.legend{margin:.4rem 0 0;padding:0 0 0 48px;list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.25rem;font-size:.85rem;color:var(--soft)}.legend li{display:flex;gap:.45rem;align-items:center;min-width:0}.legend svg{flex:none}.legend path.raw{stroke-width:7;opacity:.5}.chart.small path.line{stroke-width:1.5}.chart.small path.raw{opacity:.25}
 .small-charts{margin:1.5rem 0 1rem;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(17rem,100%),1fr));gap:1.25rem 2rem}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(25rem,100%),1fr));gap:2rem 2.5rem;margin-top:.5rem}.figures>*{min-width:0}.group.pair{grid-column:1/-1}
 .group h3{margin-top:0}.side{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr));gap:1.25rem 2.5rem}
@@ -113,9 +111,9 @@ path.line.s1{stroke-dasharray:7 4}path.line.s2{stroke-dasharray:2 4}path.line.s3
 
 const SMALL = `
 @media (max-width:40rem){
-body{padding:0 .75rem 2rem}header{display:block;padding-top:1.25rem}h1{font-size:1.55rem}.verdict{margin-top:.9rem}
-main>section{padding:1.1rem 1rem 1.2rem}.cards{grid-template-columns:repeat(2,minmax(0,1fr));gap:.75rem}.cards li{padding:.75rem .85rem}.cards .big{font-size:1.45rem}
-nav ul{gap:0 1rem}th,td{padding-right:1rem}.chart{height:16rem}.legend{padding-left:0}.glossary dt{flex-basis:7.5rem}
+body{padding:0 .6rem 2rem}header{display:block;padding-top:1.25rem}h1{font-size:1.55rem}.verdict{margin-top:.9rem}
+main>section{padding:1rem .8rem 1.1rem}.cards{grid-template-columns:repeat(2,minmax(0,1fr));gap:.75rem}.cards li{padding:.75rem .85rem}.cards .big{font-size:1.45rem}
+nav ul{gap:0 1rem}th,td{padding-right:.5rem}table{font-size:.87rem}thead th,thead .num{white-space:normal}tbody th{max-width:11rem}.wrap td:last-child{min-width:9rem}.from{white-space:nowrap;font-size:.8rem}.facts{grid-template-columns:repeat(auto-fill,minmax(8.5rem,1fr))}.scroll:not(figure *) tbody th{position:sticky;left:0;background:var(--paper)}td small,.best small{font-size:.69rem}.key{display:none}.plotted td:nth-child(4),.plotted th:nth-child(4){display:none}.plotted .mark,.wrap .mark{white-space:normal}td small.within{display:block}caption bdi{max-width:calc(100vw - 3rem)}.chart{height:16rem}.legend{padding-left:0}.glossary dt{flex-basis:7.5rem}
 .tree>div{grid-template-columns:minmax(0,1fr)}.tree .inner{padding-left:.9rem}}
 @media print{:root{--ground:#fff}body{max-width:none;font-size:11px}nav,.skip{display:none}main>section{break-inside:auto;border:0;padding:0}figure,tr,.cards li{break-inside:avoid}}
 @media (forced-colors:active){.cards li,main>section,.verdict{border:1px solid}}`;

@@ -39,17 +39,38 @@ function meanOf(points: readonly Point[], from: number, to: number): Point {
 }
 
 /**
- * Exponential moving average over about `window` points, without the pull of the start to zero (the bias correction of
- * Adam; Kingma and Ba 2015, §3).
+ * A moving fit of straight lines over `window` points, twice (the smoothing of Savitzky and Golay 1964, of order 1): it does
+ * not lag behind a falling loss as a moving average of past points does, and has no other rule at the ends.
  */
 export function smoothed(points: readonly Point[], window: number): readonly Point[] {
-  const keep = 1 - 1 / Math.max(1, window);
-  let mean = 0;
-  let weight = 0;
-  return points.map(([x, y]) => {
-    mean = keep * mean + (1 - keep) * y;
-    weight = keep * weight + (1 - keep);
-    return [x, mean / weight];
+  const half = Math.floor(Math.min(window, points.length) / 2);
+  const first = movingLine(
+    Float64Array.from(points, ([, y]) => y),
+    half,
+  );
+  const values = movingLine(first, half);
+  return points.map(([x], i) => [x, values[i] as number]);
+}
+
+/** For each place the value there of the least-squares line through the `2 * half + 1` values around it. */
+function movingLine(values: Float64Array, half: number): Float64Array {
+  const count = values.length;
+  if (half < 1 || count < 3) return values;
+  // Sums of y and of i·y up to each place make the cost of a fit independent of the window.
+  const [sums, moments] = [new Float64Array(count + 1), new Float64Array(count + 1)];
+  values.forEach((y, i) => {
+    sums[i + 1] = (sums[i] as number) + y;
+    moments[i + 1] = (moments[i] as number) + i * y;
+  });
+  return values.map((_, i) => {
+    const from = Math.max(0, i - half);
+    const to = Math.min(count - 1, i + half);
+    const n = to - from + 1;
+    const middle = (from + to) / 2;
+    const sum = (sums[to + 1] as number) - (sums[from] as number);
+    const moment = (moments[to + 1] as number) - (moments[from] as number) - middle * sum;
+    const spread = (n * (n * n - 1)) / 12;
+    return sum / n + ((i - middle) * moment) / spread;
   });
 }
 

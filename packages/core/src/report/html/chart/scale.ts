@@ -72,7 +72,10 @@ export function tickText(value: number, step: number): string {
             minimumFractionDigits: Math.max(0, -power),
             maximumFractionDigits: Math.max(0, -power),
           });
-  return text.replace(/^-/, '\u2212').replace('e+', 'e');
+  return text
+    .replace(/^-/, '\u2212')
+    .replace(/\.?0*e/, 'e')
+    .replace('e+', 'e');
 }
 
 function thousands(value: number, power: number): string {

@@ -1,4 +1,4 @@
-import { NOT_MEASURED } from '../../format.ts';
+import { intervalOf, NOT_MEASURED } from '../../format.ts';
 import { changeOf, quantityNames, quantityOf, type Quantity, type Reading, readingOf } from '../../quantities.ts';
 import type { Report } from '../../types.ts';
 import { intervalPlot } from '../chart/interval.ts';
@@ -54,6 +54,7 @@ function variants({ metrics: { before, after } }: Report): Html {
     caption: both
       ? 'The trained model at full precision and the compressed model, on the test split'
       : 'The trained model, on the test split',
+    className: plotted ? 'plotted' : undefined,
     columns,
     rows,
     rowClass: (row) => (row === firstCost && firstCost > 0 ? 'first-cost' : undefined),
@@ -66,7 +67,7 @@ function readingHtml(quantity: Quantity, reading: Reading | undefined): Html {
 }
 
 function intervalText(quantity: Quantity, { ci95 }: Reading): Html | undefined {
-  return ci95 && html`<small>${quantity.text(ci95[0])} – ${quantity.text(ci95[1])}</small>`;
+  return ci95 && html`<small>${intervalOf(quantity.text, ci95)}</small>`;
 }
 
 function howToRead(quantities: readonly Quantity[], both: boolean): Html {
@@ -96,8 +97,8 @@ function peers({ metrics: { before, after }, baseline }: Report): Html | undefin
   if (shown.length === 0 || own === undefined) return undefined;
   const names = quantityNames(shown.map(([, metrics]) => metrics)).slice(0, 12);
   const models = [
-    { name: after === undefined ? 'this model' : 'this model, compressed', metrics: own },
-    ...(after === undefined || before === undefined ? [] : [{ name: 'this model, full precision', metrics: before }]),
+    { name: after === undefined ? 'this model' : 'compressed', metrics: own },
+    ...(after === undefined || before === undefined ? [] : [{ name: 'full precision', metrics: before }]),
     ...shown.map(([name, metrics]) => ({ name, metrics })),
   ];
   const best = names.map((name) =>

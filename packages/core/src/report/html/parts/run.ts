@@ -17,9 +17,9 @@ export const timings: Part = ({ timings: all }) => {
   const rows = all.map(({ stage, phase, seconds, cached }) => [
     said(clip(phase, 40)),
     said(clip(stage, 80)),
-    cached ? html`<span class="none">from cache</span>` : duration(seconds),
-    cached || total === 0 ? '' : percent(seconds / total),
-    cached || longest === 0 ? '' : shareBar(seconds / longest),
+    html`${duration(seconds)}${cached && html`<small>from cache</small>`}`,
+    total > 0 && percent(seconds / total),
+    longest > 0 && shareBar(seconds / longest),
   ]);
   return {
     id: 'timings',

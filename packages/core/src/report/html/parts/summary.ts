@@ -1,4 +1,4 @@
-import { bytes, isMeasured, milliseconds, NOT_MEASURED, times } from '../../format.ts';
+import { bytes, intervalOf, isMeasured, milliseconds, NOT_MEASURED, times } from '../../format.ts';
 import { type Change, changeOf, quantityNames, quantityOf, readingOf } from '../../quantities.ts';
 import type { FlatMetrics, Report } from '../../types.ts';
 import { html, prose, said, type Html } from '../markup.ts';
@@ -90,7 +90,7 @@ function cardHtml({ label, value, from, change }: Card): Html {
 
 function qualityCard(name: string, shipped: FlatMetrics, compared: FlatMetrics | undefined): Card {
   const [quantity, own, other] = [quantityOf(name), readingOf(shipped, name), readingOf(compared, name)];
-  const interval = own?.ci95 === undefined ? undefined : `95 %: ${own.ci95.map(quantity.text).join(' – ')}`;
+  const interval = own?.ci95 === undefined ? undefined : `95 %: ${intervalOf(quantity.text, own.ci95)}`;
   return {
     label: quantity.label,
     value: quantity.text(own?.value ?? Number.NaN),
@@ -135,9 +135,12 @@ const VERDICTS = {
   same: ['plain', '='],
 } as const;
 
+/** Differences that the test split cannot tell from none are drawn hollow and in no colour, but still say which way. */
+const WITHIN = { better: ['plain', '△'], worse: ['plain', '▽'], same: ['plain', '='] } as const;
+
 /** `▲ better −72 %`: sign, word and number. */
 export function changeMark({ text, verdict: own, within }: Change): Html {
-  const [kind, sign] = own === undefined ? (['plain', '→'] as const) : VERDICTS[own];
+  const [kind, sign] = own === undefined ? (['plain', '→'] as const) : (within ? WITHIN : VERDICTS)[own];
   const word = own === 'same' ? 'same' : html`${own === undefined ? '' : `${own} `}<span class="by">${text}</span>`;
   const note = within && own !== 'same' && html` <small class="within">within interval</small>`;
   return html`${mark(kind, sign, word)}${note}`;

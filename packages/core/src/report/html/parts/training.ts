@@ -75,10 +75,15 @@ function validationPoints(validation: TrainReport['validation'], name: string): 
   });
 }
 
+/** Points over which a curve is smoothed; 1 where it is drawn as it is. */
+function windowOf(points: readonly Point[]): number {
+  return points.length < SMOOTH_FROM ? 1 : Math.max(5, Math.round(points.length / 25));
+}
+
 function lossChart(stage: TrainReport, id: string): Html | undefined {
   const raw = pointsOf(stage.curve, 'loss');
   if (raw.length < 2) return undefined;
-  const window = raw.length < SMOOTH_FROM ? 1 : Math.max(5, Math.round(raw.length / 30));
+  const window = windowOf(raw);
   const line = smoothed(raw, window);
   const validation = validationLosses(stage);
   const y = lossDomain(raw, [...line, ...(validation?.points ?? [])]);
@@ -152,25 +157,30 @@ function epochStarts(curve: readonly TrainPoint[]): readonly { readonly step: nu
   return starts.length > 1 && starts.length <= MAX_EPOCH_MARKS ? starts : [];
 }
 
-function smallChart(
-  id: string,
-  title: string,
-  points: readonly Point[],
-  options: { readonly zero: boolean; readonly dots: boolean },
-): Html | undefined {
+interface SmallChart {
+  /** The scale begins at 0 where all values are above it. */
+  readonly zero?: boolean;
+  readonly marks: 'line' | 'line and dots' | 'smoothed';
+}
+
+function smallChart(id: string, title: string, points: readonly Point[], options: SmallChart): Html | undefined {
   if (points.length < 2) return undefined;
   const found = extent(points.map(([, y]) => y)) as Domain;
-  const y = niceDomain(union(found, options.zero && found.min >= 0 ? extent([0, found.max]) : undefined) as Domain, 3);
+  const zero = options.zero === true && found.min >= 0 ? extent([0, found.max]) : undefined;
   const [first, last] = [points[0] as Point, points.at(-1) as Point];
-  const few = reducePoints(points, LINE_POINTS);
+  const line = options.marks === 'smoothed' ? smoothed(points, windowOf(points)) : points;
   const picture = chart({
     id,
     title,
     description: `From ${number(first[1])} at step ${number(first[0])} to ${number(last[1])} at step ${number(last[0])}, between ${number(found.min)} and ${number(found.max)}.`,
     x: { label: 'step', domain: extent(points.map(([step]) => step)) as Domain },
-    y: { label: '', domain: y },
+    y: { label: '', domain: niceDomain(union(found, zero) as Domain, 3) },
     size: 'small',
-    marks: (projection) => [linePath(few, projection, 's0'), options.dots ? dots(few, projection, 's0') : undefined],
+    marks: (projection) => [
+      options.marks === 'smoothed' ? dots(reducePoints(points, LINE_POINTS), projection, 'raw') : undefined,
+      linePath(reducePoints(line, LINE_POINTS), projection, 's0'),
+      options.marks === 'line and dots' ? dots(reducePoints(points, LINE_POINTS), projection, 's0') : undefined,
+    ],
   });
   return html`<figure>
     <figcaption>${said(title)}</figcaption>
@@ -179,11 +189,11 @@ function smallChart(
 }
 
 function learningRate({ curve }: TrainReport, id: string): Html | undefined {
-  return smallChart(id, 'Learning rate', pointsOf(curve, 'learningRate'), { zero: true, dots: false });
+  return smallChart(id, 'Learning rate', pointsOf(curve, 'learningRate'), { zero: true, marks: 'line' });
 }
 
 function gradNorm({ curve }: TrainReport, id: string): Html | undefined {
-  return smallChart(id, 'Gradient norm', pointsOf(curve, 'gradNorm'), { zero: true, dots: false });
+  return smallChart(id, 'Gradient norm', pointsOf(curve, 'gradNorm'), { zero: true, marks: 'smoothed' });
 }
 
 /** The metric that chooses the checkpoint, unless the loss chart has it; then the first headline metric. */
@@ -195,7 +205,7 @@ function monitored(stage: TrainReport, id: string): Html | undefined {
   );
   if (wanted === undefined) return undefined;
   const title = `Validation: ${clip(quantityOf(wanted).label, 60)}`;
-  return smallChart(id, title, validationPoints(stage.validation, wanted), { zero: false, dots: true });
+  return smallChart(id, title, validationPoints(stage.validation, wanted), { marks: 'line and dots' });
 }
 
 /** A few evaluations are shown, many on demand. */

@@ -1,4 +1,4 @@
-import { quality } from '../../format.ts';
+import { countOrQuality, intervalOf } from '../../format.ts';
 import { gateText, readingOf } from '../../quantities.ts';
 import type { AuditSection } from '../../types.ts';
 import { figureGroups } from '../figures.ts';
@@ -76,8 +76,8 @@ function auditHtml(name: string, section: AuditSection, id: string): Html {
   const { shown, more } = limited(Object.keys(metrics), MAX_METRICS);
   const rows = shown.map((metric) => {
     const reading = readingOf(metrics, metric);
-    const interval = reading?.ci95?.map(quality).join(' – ') ?? '';
-    return [html`<code>${said(clip(metric, 120))}</code>`, auditValue(reading?.value), interval];
+    const interval = reading?.ci95 === undefined ? '' : intervalOf(countOrQuality, reading.ci95);
+    return [html`<code>${said(clip(metric, 120))}</code>`, countOrQuality(reading?.value ?? Number.NaN), interval];
   });
   const hasIntervals = rows.some((row) => row[2] !== '');
   return html`<div class="audit">
@@ -85,7 +85,7 @@ function auditHtml(name: string, section: AuditSection, id: string): Html {
     ${method !== '' && html`<p class="method">${prose(clip(method, 4000))}</p>`}${
       rows.length > 0 &&
       table({
-        caption: `Measured; gates name these quantities ${clip(name, 60)}.…`,
+        caption: `What was measured; a gate names these quantities as ${clip(`${name}.${shown[0]}`, 120)}`,
         columns: [
           { head: 'Quantity' },
           { head: 'Value', numeric: true },
@@ -95,10 +95,4 @@ function auditHtml(name: string, section: AuditSection, id: string): Html {
       })
     }${rest(more, 'quantity', 'quantities')}${own && figureGroups([{ name: '', figures: own }], id)}${samples && samplesView(samples, 'rows that this audit looked at')}
   </div>`;
-}
-
-/** Counts are whole, everything else has the digits of a quality. */
-function auditValue(value: number | undefined): string {
-  if (value === undefined) return quality(Number.NaN);
-  return Number.isInteger(value) && Math.abs(value) > 1 ? value.toLocaleString('en-US') : quality(value);
 }
