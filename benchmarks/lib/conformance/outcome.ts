@@ -1,5 +1,5 @@
 import {
-  foldConstants,
+  canonicalize,
   type Graph,
   interpret,
   memorySource,
@@ -59,7 +59,7 @@ export async function runCase(test: ConformanceCase): Promise<CaseResult> {
 }
 
 async function canonicalGraph(path: string): Promise<Graph> {
-  return foldConstants(await loadOnnx(path));
+  return canonicalize(await loadOnnx(path)).graph;
 }
 
 async function outcomeOf(

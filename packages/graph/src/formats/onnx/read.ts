@@ -39,11 +39,11 @@ interface Stored {
  * PyTorch's `onnx::MatMul_12`, used by the node `/model/layers.0/q_proj/MatMul`, is `model.layers.0.q_proj.weight`.
  * Nodes of operator sets before 21 get the form that they have in 21 (attributes that became inputs and the like), which
  * is what the graph then says. Model-local functions are inlined, and of an `If` whose condition is known the branch
- * that it selects; other `If`, `Loop` and `Scan` keep their inner graphs. `CastLike` becomes `Cast`. Nodes that no output
- * needs are left out.
+ * that it selects; other `If`, `Loop` and `Scan` keep their inner graphs. `CastLike` becomes `Cast`. Sequences that are known
+ * while reading become the tensors in them. Nodes that no output needs are left out.
  *
- * @throws GraphError `ANNEAL_E_FORMAT` when the file is damaged, not ONNX, or uses what is not supported (sequences,
- * strings); it names file, tensor or node, and byte offset. `ANNEAL_E_SHAPE`, `ANNEAL_E_DTYPE` and
+ * @throws GraphError `ANNEAL_E_FORMAT` when the file is damaged, not ONNX, or uses what is not supported (sequences
+ * that depend on data, strings); it names file, tensor or node, and byte offset. `ANNEAL_E_SHAPE`, `ANNEAL_E_DTYPE` and
  * `ANNEAL_E_OP` when a node does not fit its operator.
  */
 export async function readOnnx(source: ByteSource, options: ReadOnnxOptions = {}): Promise<Graph> {
@@ -65,6 +65,7 @@ export async function readOnnx(source: ByteSource, options: ReadOnnxOptions = {}
     const value = replay.top.find(name);
     if (value === undefined) throw formatError({ file: source.name, tensor: name }, 'nothing produces this output');
     if (outputs.has(name)) throw formatError({ file: source.name, tensor: name }, 'two outputs have this name');
+    if (replay.isSequence(value)) throw formatError({ file: source.name, tensor: name }, 'an output is a sequence');
     outputs.add(name);
     g.output(name, value);
   }

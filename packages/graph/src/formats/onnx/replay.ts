@@ -1,15 +1,11 @@
-import { GraphBuilder, type NodeOptions } from '../../builder.ts';
-import type { Form } from '../../canonicalize/opset/form.ts';
-import { CANONICAL_OPSET, upgrade, upgradedOpsets } from '../../canonicalize/opset/index.ts';
+import type { GraphBuilder } from '../../builder.ts';
+import { CANONICAL_OPSET, upgradedOpsets } from '../../canonicalize/opset/index.ts';
 import { DTYPES, isFloat } from '../../dtype.ts';
-import { isTyped, opKey } from '../../infer/index.ts';
-import { store } from '../../interpret/array.ts';
 import type { Attributes, Graph, Value } from '../../ir.ts';
 import type { TensorData } from '../../tensor.ts';
 import { formatError } from '../error.ts';
+import { Appender } from './append.ts';
 import { bodyInputType, type Control, controlOutputType } from './control.ts';
-import { DeclaredTypes } from './declared.ts';
-import { ConstantFolder } from './fold.ts';
 import { attributesOf, constantOf, tensorOf } from './from-proto.ts';
 import { type FunctionBody, FunctionTable } from './functions.ts';
 import { fromProps, looksLikeParameter, META } from './metadata.ts';
@@ -18,6 +14,7 @@ import { sortNodes } from './order.ts';
 import { ParameterNames } from './parameter-names.ts';
 import { checkType, countNodes, located } from './replay-checks.ts';
 import { Scope } from './scope.ts';
+import { Sequences } from './sequences.ts';
 import type { Symbols } from './symbols.ts';
 import type { GraphProto, ModelProto, NodeProto } from './proto/onnx_pb.ts';
 
@@ -31,38 +28,32 @@ const SMALL_GRAPH = 1000;
 export class Replay {
   readonly names: ParameterNames = new ParameterNames();
   readonly top: Scope;
-  readonly #declared: DeclaredTypes;
+  readonly #appender: Appender;
+  readonly #sequences: Sequences = new Sequences();
   readonly #file: string;
   readonly #functions: FunctionTable;
-  readonly #opsets: Graph['opsets'];
-  readonly #root: GraphBuilder = new GraphBuilder();
-  /** The graph at hand: the outermost, or one within a node. */
-  #building: { readonly g: GraphBuilder; readonly folder: ConstantFolder };
-  readonly #specialise: boolean;
   #maxNodes = 0;
   #count = 0;
 
   /** With `specialise`, whatever follows from shapes and constants is computed now. */
   constructor(file: string, model: ModelProto, opsets: Graph['opsets'], specialise: boolean) {
     this.#file = file;
-    this.#declared = new DeclaredTypes(file);
-    this.#specialise = specialise;
+    this.#appender = new Appender(file, upgradedOpsets(opsets), specialise);
     this.top = new Scope(opsets[''] ?? CANONICAL_OPSET);
     this.#functions = new FunctionTable(model.functions, file);
-    this.#opsets = upgradedOpsets(opsets);
-    this.#building = { g: this.#root, folder: new ConstantFolder(this.#root, this.#opsets) };
   }
 
   get symbols(): Symbols {
-    return this.#declared.symbols;
+    return this.#appender.declared.symbols;
   }
 
   get g(): GraphBuilder {
-    return this.#building.g;
+    return this.#appender.g;
   }
 
-  get #folder(): ConstantFolder {
-    return this.#building.folder;
+  /** Whether a value is a list of tensors, which nothing outside can take. */
+  isSequence(value: Value): boolean {
+    return this.#sequences.has(value);
   }
 
   /** Gives a value its name in the outermost graph. */
@@ -127,64 +118,24 @@ export class Replay {
     const attributes = attributesOf(proto.attribute, place);
     if (domain === '' && proto.opType === 'Constant') return [this.#constant(proto, attributes, place)];
     if (proto.opType === 'Identity' && fromProps(proto.metadataProps)[META.alias] === 'true') return inputs;
+    if (this.#sequences.concerns(proto.opType, inputs)) return [this.#sequence(proto, inputs, attributes, place)];
     if (domain === '' && proto.opType === 'CastLike' && inputs[1]) {
       const to = { int: DTYPES[inputs[1].dtype].onnx };
-      return this.#append('Cast', proto, domain, inputs.slice(0, 1), { ...attributes, to }, scope);
+      const cast = { op: 'Cast', domain, inputs: inputs.slice(0, 1), attributes: { ...attributes, to }, proto, scope };
+      return this.#appender.append(cast);
     }
-    return this.#append(proto.opType, proto, domain, inputs, attributes, scope);
+    return this.#appender.append({ op: proto.opType, domain, inputs, attributes, proto, scope });
   }
 
-  #append(
-    op: string,
-    proto: NodeProto,
-    domain: string,
-    inputs: readonly (Value | undefined)[],
-    attributes: Attributes,
-    scope: Scope,
-  ): readonly (Value | undefined)[] {
-    const start = this.g.nodes.length;
-    const written: Form = { op, inputs, attributes, outputs: proto.output.map((name) => name !== '') };
-    const form = domain === '' ? upgrade(written, scope.opset, this.g) : written;
-    const values = 'op' in form ? this.#form(form, domain, proto, scope) : form;
-    for (const node of this.g.nodes.slice(start)) this.#folder.add(node);
-    return this.#specialise ? values.map((value) => value && (this.#folded(value) ?? value)) : values;
-  }
-
-  #form(
-    { op, inputs, attributes, outputs }: Form,
-    domain: string,
-    proto: NodeProto,
-    scope: Scope,
-  ): readonly (Value | undefined)[] {
-    const known = isTyped(opKey(domain, op));
-    const values = this.#typed(op, inputs, {
-      domain,
-      attributes,
-      outputs,
-      names: proto.output,
-      scope: fromProps(proto.metadataProps)[META.scope] ?? (scopeOfNode(proto) || scope.module),
-      types: known ? undefined : this.#declared.ofOutputs(proto, scope),
+  /** The list or the tensor that an operator on lists makes. */
+  #sequence(proto: NodeProto, inputs: readonly (Value | undefined)[], attributes: Attributes, place: Place): Value {
+    const { g } = this;
+    const known = (value: Value): ArrayLike<number> | undefined => this.#appender.valueOf(value)?.data;
+    const result = this.#sequences.apply({ op: proto.opType, inputs, attributes, g, known });
+    if (result) return result;
+    throw formatError(place, `${proto.opType} depends on what the model is given, which sequences must not`, {
+      fix: 'export the model with tensors in place of sequences',
     });
-    if (known) this.#declared.match(values, proto, scope);
-    return values;
-  }
-
-  /** Adds a node; where its type cannot be inferred, with those inputs computed that can be. */
-  #typed(op: string, inputs: readonly (Value | undefined)[], options: NodeOptions): readonly (Value | undefined)[] {
-    try {
-      return this.g.node(op, inputs, options);
-    } catch (error) {
-      const computed = inputs.map((value) => value && (this.#folded(value) ?? value));
-      if (computed.every((value, i) => value === inputs[i] || this.g.constantOf(inputs[i] as Value))) throw error;
-      return this.g.node(op, computed, options);
-    }
-  }
-
-  /** A constant in place of an integer or a condition that is known by now, so that shapes computed from it are too. */
-  #folded(value: Value): Value | undefined {
-    const { kind } = DTYPES[value.dtype];
-    const array = kind === 'int' || kind === 'bool' ? this.#folder.valueOf(value) : undefined;
-    return array && this.g.constant(store(array), value.name);
   }
 
   #constant(proto: NodeProto, attributes: Attributes, place: Place): Value {
@@ -197,7 +148,7 @@ export class Replay {
   stored(name: string, data: TensorData, isParameter: boolean): Value {
     if (!isParameter) return this.g.constant(data, name);
     const identity = this.names.identify(name, data.shape.length);
-    return this.#root.parameter(identity.name, data, { transposed: identity.transposed });
+    return this.#appender.root.parameter(identity.name, data, { transposed: identity.transposed });
   }
 
   /** The body of a function in place of its call. */
@@ -222,7 +173,7 @@ export class Replay {
     scope: Scope,
     place: Place,
   ): readonly (Value | undefined)[] {
-    const condition = inputs[0] && this.#folder.valueOf(inputs[0]);
+    const condition = inputs[0] && this.#appender.valueOf(inputs[0]);
     if (condition === undefined) return this.#control(proto, inputs, scope, place);
     const graph = bodyOf(proto, condition.data[0] === 0 ? 'else_branch' : 'then_branch', place);
     const inner = this.#enter(graph, scope, place);
@@ -241,9 +192,14 @@ export class Replay {
     const control: Control = { op: proto.opType, inputs, attributes: attributesOf(plain, place) };
     const names = BODIES[proto.opType];
     if (names === undefined) throw formatError(place, `${proto.opType} runs an inner graph, which is not supported`);
+    if (proto.opType === 'Scan' && scope.opset < 9) {
+      throw formatError(place, 'Scan took batches before operator set 9, which is not supported');
+    }
+    if (inputs.some((value) => value && this.isSequence(value))) throw formatError(place, 'an input is a sequence');
     const bodies = names.map((name) => this.#body(bodyOf(proto, name, place), control, scope, place));
     const types = proto.output.map((name, i) => {
-      const type = this.#declared.of(name, scope) ?? controlOutputType(control, bodies, i, () => this.symbols.fresh());
+      const type =
+        this.#appender.declared.of(name, scope) ?? controlOutputType(control, bodies, i, () => this.symbols.fresh());
       if (type === undefined) throw formatError(place, `the type of output ${i} of ${proto.opType} is not known`);
       return type;
     });
@@ -259,23 +215,21 @@ export class Replay {
 
   /** A graph that stays within a node. Its weights belong to the outermost graph. */
   #body(graph: GraphProto, control: Control, scope: Scope, place: Place): Graph {
-    const around = this.#building;
-    const g = new GraphBuilder(around.g);
-    this.#building = { g, folder: new ConstantFolder(g, this.#opsets) };
-    try {
+    return this.#appender.within(graph.name, (g) => {
       const inner = this.#enter(graph, scope, place);
       graph.input.forEach((info, i) => {
-        const type = this.#declared.ofInput(info) ?? bodyInputType(control, i);
-        if (type === undefined)
+        const type = this.#appender.declared.ofInput(info) ?? bodyInputType(control, i);
+        if (type === undefined) {
           throw formatError({ ...place, tensor: info.name }, 'the type of the input is not known');
+        }
         inner.set(info.name, g.input(info.name, type.dtype, type.shape));
       });
       this.#nodes(graph.node, inner);
-      for (const [name, value] of this.#results(graph, inner, place)) g.output(name, value);
-      return g.build({ name: graph.name, opsets: this.#opsets });
-    } finally {
-      this.#building = around;
-    }
+      for (const [name, value] of this.#results(graph, inner, place)) {
+        if (this.isSequence(value)) throw formatError({ ...place, tensor: name }, 'an output is a sequence');
+        g.output(name, value);
+      }
+    });
   }
 
   /** What is known at the start of an inner graph. */
