@@ -2,6 +2,15 @@ export { type Architecture, type ArchitectureName, ARCHITECTURES, type Transform
 export { buildClassifier, type ClassifierOptions } from './build.ts';
 export { type Checkpoint, checkpointTensors, fromCheckpoint, type FromCheckpointOptions } from './checkpoint.ts';
 export { type ClassifierConfig, fromConfig, toConfig } from './config.ts';
+export { buildDecoder, type DecoderOptions } from './decoder.ts';
+export {
+  type DecoderArchitecture,
+  type DecoderConfig,
+  decoderConfig,
+  type DecoderName,
+  DECODERS,
+  type DecoderShape,
+} from './decoders.ts';
 export { initialWeights } from './initialize.ts';
 export type { WeightSource, WeightSpec } from './layers/context.ts';
 export type { Pooling } from './layers/heads.ts';

@@ -7,12 +7,21 @@ function weight(ctx: LayerContext, spec: WeightSpec): Value {
 }
 
 /** `x · W + b`, with `W` `[in, out]`. A product and an addition, which is what adapters and quantizers look for. */
-export function linear(ctx: LayerContext, path: string, x: Value, outFeatures: number): Value {
+export function linear(
+  ctx: LayerContext,
+  path: string,
+  x: Value,
+  outFeatures: number,
+  { bias = true }: { readonly bias?: boolean | undefined } = {},
+): Value {
   const inFeatures = x.shape[x.rank - 1] as number;
   const w: WeightSpec = { name: `${path}.weight`, shape: [inFeatures, outFeatures], transposed: true, init: 'normal' };
   const b: WeightSpec = { name: `${path}.bias`, shape: [outFeatures], transposed: false, init: 'zeros' };
   const { ops } = ctx.g;
-  return ctx.g.scope(path, () => ops.add(ops.matmul(x, weight(ctx, w)), weight(ctx, b)));
+  return ctx.g.scope(path, () => {
+    const y = ops.matmul(x, weight(ctx, w));
+    return bias ? ops.add(y, weight(ctx, b)) : y;
+  });
 }
 
 /** Over the last axis (Ba et al., 2016). */
@@ -21,6 +30,13 @@ export function layerNorm(ctx: LayerContext, path: string, x: Value, epsilon: nu
   const scale = weight(ctx, { name: `${path}.weight`, shape, transposed: false, init: 'ones' });
   const bias = weight(ctx, { name: `${path}.bias`, shape, transposed: false, init: 'zeros' });
   return ctx.g.scope(path, () => ctx.g.ops.layerNorm(x, scale, bias, { epsilon }));
+}
+
+/** Over the last axis (Zhang & Sennrich, 2019). */
+export function rmsNorm(ctx: LayerContext, path: string, x: Value, epsilon: number): Value {
+  const shape = [x.shape[x.rank - 1] as number];
+  const scale = weight(ctx, { name: `${path}.weight`, shape, transposed: false, init: 'ones' });
+  return ctx.g.scope(path, () => ctx.g.ops.rmsNorm(x, scale, { epsilon }));
 }
 
 /** A table of `count` vectors. */

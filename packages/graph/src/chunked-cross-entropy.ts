@@ -1,0 +1,124 @@
+import { GraphError } from './error.ts';
+import type { Value } from './ir.ts';
+import type { Ops } from './ops/types.ts';
+
+export interface ChunkedCrossEntropyOptions {
+  /** Tokens whose logits exist at a time. @defaultValue `128` */
+  readonly chunk?: number | undefined;
+  /**
+   * What can be differentiated: both factors, the hidden states alone (a frozen output layer, which saves a product as
+   * large as the logits), or nothing (evaluation). @defaultValue `'both'`
+   */
+  readonly gradients?: 'both' | 'hidden' | 'none' | undefined;
+}
+
+/**
+ * `Σ wᵢ · crossEntropy(hᵢ Wᵀ, labelᵢ) / Σ wᵢ`, without ever holding the logits of more than `chunk` tokens, neither in
+ * the forward nor in the backward pass.
+ *
+ * The gradient of a softmax is known as soon as the softmax is, so each chunk yields its loss and its part of the
+ * gradients in one go (as Hsu et al., "Liger Kernel", 2024, section 3.2, do), and the logits are computed once instead
+ * of again in the backward pass. The loss can be differentiated once, not twice.
+ *
+ * @param hidden `[..., features]`, static.
+ * @param weight `[classes, features]`: the output layer, or the table of word embeddings that it is tied to.
+ * @param labels int64, of the shape of `hidden` without its last axis; each must be a class, also where its weight is 0.
+ * @param weights How much each token counts, of the shape of `labels` and the dtype of `hidden`; at least one is not 0.
+ * @returns A scalar.
+ * @throws GraphError `ANNEAL_E_SHAPE` when shapes do not fit or `chunk` is no positive integer.
+ */
+export function chunkedCrossEntropy(
+  ops: Ops,
+  hidden: Value,
+  weight: Value,
+  labels: Value,
+  weights: Value,
+  options: ChunkedCrossEntropyOptions = {},
+): Value {
+  const { chunk = 128, gradients = 'both' } = options;
+  const features = hidden.dims.at(-1) as number;
+  check(hidden, weight, labels, weights, chunk);
+  const tokens = labels.dims.reduce((a, b) => a * b, 1);
+  const flat = ops.reshape(hidden, [tokens, features]);
+  // Values alone: what is differentiable is put together at the end.
+  const [h, table] = [ops.stopGradient(flat), ops.stopGradient(weight)];
+  const ids = ops.reshape(labels, [tokens]);
+  const counts = ops.reshape(weights, [tokens, 1]);
+  const share = ops.div(counts, ops.sum(counts));
+
+  const losses: Value[] = [];
+  const byHidden: Value[] = [];
+  let byWeight: Value | undefined;
+  for (let start = 0; start < tokens; start += chunk) {
+    const part = (x: Value): Value =>
+      chunk >= tokens ? x : ops.slice(x, [{ axis: 0, start, end: Math.min(tokens, start + chunk) }]);
+    const result = chunkOf(ops, { h: part(h), ids: part(ids), share: part(share), table }, gradients);
+    losses.push(result.loss);
+    if (result.byHidden) byHidden.push(result.byHidden);
+    if (result.byWeight) byWeight = byWeight ? ops.add(byWeight, result.byWeight) : result.byWeight;
+  }
+  const loss = losses.reduce((a, b) => ops.add(a, b));
+  // Zero in value: `x · ∂` has the gradient ∂ with respect to x.
+  const carried: Value[] = [];
+  if (byHidden.length > 0)
+    carried.push(carry(ops, flat, byHidden.length > 1 ? ops.concat(byHidden, { axis: 0 }) : (byHidden[0] as Value)));
+  if (byWeight) carried.push(carry(ops, weight, byWeight));
+  return carried.reduce((sum, zero) => ops.add(sum, zero), ops.stopGradient(loss));
+}
+
+interface Chunk {
+  readonly h: Value;
+  readonly ids: Value;
+  /** The tokens' parts of the loss, `[n, 1]`. */
+  readonly share: Value;
+  readonly table: Value;
+}
+
+interface ChunkResult {
+  readonly loss: Value;
+  readonly byHidden?: Value | undefined;
+  readonly byWeight?: Value | undefined;
+}
+
+function chunkOf(
+  ops: Ops,
+  { h, ids, share, table }: Chunk,
+  gradients: NonNullable<ChunkedCrossEntropyOptions['gradients']>,
+): ChunkResult {
+  const logits = ops.matmul(h, table, { transposeB: true });
+  const probabilities = ops.softmax(logits);
+  const last = { axes: [-1], keepdims: true };
+  // The largest probability is at least 1 / classes: its logarithm is safe where the label's may underflow.
+  const logSumExp = ops.sub(ops.max(logits, last), ops.log(ops.max(probabilities, last)));
+  const target = ops.take(table, ids);
+  const losses = ops.sub(logSumExp, ops.sum(ops.mul(h, target), last));
+  const loss = ops.sum(ops.mul(losses, share));
+  // d loss / d logits is `share · (p − onehot)`; the one-hot part of a product with it is a look-up, or its reverse.
+  const byHidden = gradients === 'none' ? undefined : ops.mul(ops.sub(ops.matmul(probabilities, table), target), share);
+  if (gradients !== 'both') return { loss, byHidden };
+  const scaled = ops.mul(h, share);
+  const product = ops.matmul(probabilities, scaled, { transposeA: true });
+  const rows = ops.broadcastTo(ops.expandDims(ids, [1]), h.dims);
+  return { loss, byHidden, byWeight: ops.scatterAdd(product, rows, ops.neg(scaled), { axis: 0 }) };
+}
+
+/** A scalar zero whose gradient with respect to `x` is `gradient`. */
+function carry(ops: Ops, x: Value, gradient: Value): Value {
+  const product = ops.sum(ops.mul(x, ops.stopGradient(gradient)));
+  return ops.sub(product, ops.stopGradient(product));
+}
+
+function check(hidden: Value, weight: Value, labels: Value, weights: Value, chunk: number): void {
+  const fail = (message: string): GraphError => new GraphError('ANNEAL_E_SHAPE', `chunkedCrossEntropy: ${message}`);
+  const shown = (value: Value): string => `[${value.shape.join(', ')}]`;
+  if (!Number.isInteger(chunk) || chunk < 1)
+    throw fail(`\`chunk\` must be an integer of at least 1, received ${chunk}`);
+  if (hidden.rank < 1 || weight.rank !== 2 || weight.dims[1] !== hidden.dims.at(-1)) {
+    throw fail(`hidden ${shown(hidden)} does not fit the weight ${shown(weight)}, which must be [classes, features]`);
+  }
+  const wanted = hidden.dims.slice(0, -1).join();
+  for (const [name, value] of Object.entries({ labels, weights })) {
+    if (value.dims.join() === wanted) continue;
+    throw fail(`hidden ${shown(hidden)} needs ${name} of [${wanted}], received ${shown(value)}`);
+  }
+}
