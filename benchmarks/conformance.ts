@@ -1,22 +1,26 @@
-// `pnpm bench conformance [--only <text>] [--json]`: ONNX's test suite through Anneal.
-import { runCase, type CaseResult } from './lib/conformance/outcome.ts';
+// `pnpm bench conformance [--only <text>] [--json] [--write]`: ONNX's test suite through Anneal, on ONNX Runtime and the
+// reference interpreter. `--write` renews docs/conformance.md.
+import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { type CaseResult, runCase } from './lib/conformance/outcome.ts';
+import { markdownOf, reportOf } from './lib/conformance/report.ts';
 import { DATA_FOLDER, findCases } from './lib/conformance/suite.ts';
 
+const page = new URL('../docs/conformance.md', import.meta.url);
 const at = process.argv.indexOf('--only');
 const only = at < 0 ? '' : (process.argv[at + 1] ?? '');
 const cases = findCases(DATA_FOLDER);
+
 if (cases === undefined) {
-  console.error(`The test data is not at ${DATA_FOLDER}: install Debian's package libonnx-testdata.`);
-  process.exit(2);
+  console.error(`The test data are not at ${DATA_FOLDER}: install Debian's package libonnx-testdata.`);
+  process.exitCode = 2;
+} else {
+  const results: CaseResult[] = [];
+  for (const test of cases) {
+    if (`${test.group}/${test.name}`.includes(only)) results.push(await runCase(test));
+  }
+  const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
+  const report = reportOf(results, version);
+  if (process.argv.includes('--write')) writeFileSync(page, markdownOf(report));
+  console.log(process.argv.includes('--json') ? JSON.stringify(report, undefined, 2) : markdownOf(report));
 }
-const results: CaseResult[] = [];
-for (const test of cases) if (`${test.group}/${test.name}`.includes(only)) results.push(await runCase(test));
-const count = (select: (r: CaseResult) => boolean): number => results.filter(select).length;
-console.log('total', results.length);
-console.log('original ok', count((r) => r.original.status === 'ok'), 'differs', count((r) => r.original.status === 'differs'), 'fails', count((r) => r.original.status === 'fails'));
-console.log('canonical ok', count((r) => r.canonical.status === 'ok'));
-console.log('original ok, canonical not', count((r) => r.original.status === 'ok' && r.canonical.status !== 'ok'));
-console.log('reference', count((r) => r.reference !== undefined), 'ok', count((r) => r.reference?.status === 'ok'));
-for (const r of results) if (r.original.status === 'ok' && r.canonical.status !== 'ok') console.log('LOST', r.group, r.name, r.canonical.reason);
-for (const r of results) if (r.reference && r.reference.status !== 'ok' && r.original.status === 'ok') console.log('REF', r.group, r.name, r.reference.reason);
-for (const r of results) if (r.original.status !== 'ok') console.log('ORT', r.group, r.name, r.canonical.status, '|', r.original.reason);

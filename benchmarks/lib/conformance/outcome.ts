@@ -1,20 +1,12 @@
-import {
-  canonicalize,
-  type Graph,
-  interpret,
-  memorySource,
-  readOnnx,
-  type TensorData,
-  writeOnnx,
-} from '@anneal/graph';
+import { canonicalize, type Graph, interpret, memorySource, readOnnx, type TensorData, writeOnnx } from '@anneal/graph';
 import { loadOnnx } from '@anneal/graph/node';
 import { differenceOf, type Tolerance } from '@anneal/testkit';
 import { type CaseData, type ConformanceCase, readData } from './suite.ts';
 import { runModel } from './runtime.ts';
 
-/** `ok`, or why not. */
+/** `ok`, or why not; `skipped` where the data are no tensors of numbers. */
 export interface Outcome {
-  readonly status: 'ok' | 'differs' | 'fails';
+  readonly status: 'ok' | 'differs' | 'fails' | 'skipped';
   readonly reason?: string | undefined;
 }
 
@@ -37,7 +29,7 @@ export async function runCase(test: ConformanceCase): Promise<CaseResult> {
   const { group, name } = test;
   const data = attempt(() => test.sets.map(readData));
   if (data instanceof Error) {
-    const outcome: Outcome = { status: 'fails', reason: messageOf(data) };
+    const outcome: Outcome = { status: 'skipped', reason: messageOf(data) };
     return { group, name, original: outcome, canonical: outcome };
   }
   const original = await outcomeOf(data, ({ inputs }) => runModel(test.model, inputs));

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../../builder.ts';
-import { type Dim, Value } from '../../ir.ts';
+import type { Dim, Value } from '../../ir.ts';
 import { tensor } from '../../tensor.ts';
 
 /** What attention is computed from. Queries `[batch, heads, length, size]`; keys and values may have fewer heads. */
@@ -18,11 +18,6 @@ export interface Attended {
 
 /** Scores of what a query must not see: far enough for a weight of exactly 0, and finite, so that no row is NaN. */
 const HIDDEN: Readonly<Record<string, number>> = { float16: -6e4 };
-
-export interface AttendedResult {
-  /** `[batch, heads, length, value size]`. */
-  readonly y: Value;
-}
 
 /** Scaled dot-product attention (Vaswani et al., 2017) of operators that have gradients. */
 export function attend(g: GraphBuilder, { q, k, v, scale, biases, masks, softcap = 0 }: Attended): Value {

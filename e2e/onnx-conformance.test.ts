@@ -1,0 +1,36 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const data = '/usr/share/libonnx-testdata/data';
+
+interface Report {
+  readonly models: number;
+  readonly groups: readonly { readonly original: number; readonly kept: number; readonly interpreted: number }[];
+  readonly lost: readonly { readonly name: string }[];
+  readonly interpreted: readonly { readonly name: string }[];
+}
+
+const names = (entries: readonly { readonly name: string }[]): string[] => entries.map(({ name }) => name);
+
+// The data are a package of Debian; elsewhere there is nothing to run.
+describe.skipIf(!existsSync(data))("ONNX's test suite (skipped without Debian's libonnx-testdata)", () => {
+  it('runs through Anneal wherever the runtime runs it', () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/bench.mjs', 'conformance', '--json'], {
+      cwd: root,
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    });
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout) as Report;
+    expect(report.models).toBeGreaterThanOrEqual(1072);
+    expect(report.groups.reduce((sum, { original }) => sum + original, 0)).toBeGreaterThanOrEqual(952);
+    // A Scan of operator set 8 over batches, and pieces of a split whose number is an input.
+    expect(names(report.lost)).toEqual(['node/test_scan_sum', 'simple/test_sequence_model8']);
+    // A mode of Resize that the interpreter does not know.
+    expect(names(report.interpreted)).toEqual(['node/test_resize_tf_crop_and_resize']);
+  });
+});
