@@ -18,6 +18,8 @@ export { openSources, prepareTextData } from './prepare.ts';
 export type { PrepareContext, PreparedTextData, TextDataReport, TextRow } from './prepare.ts';
 export { TEXT_DATA_CODES } from './problems.ts';
 export type { TextDataCode } from './problems.ts';
+export { shorten } from './shorten.ts';
+export type { KeptPart, ShortenOptions } from './shorten.ts';
 export { openSource } from './sources/open.ts';
 export { readRecords, RECORD_PROBLEMS } from './sources/records.ts';
 export type { RecordOptions, RecordProblem, RecordResult, TextRecord } from './sources/records.ts';

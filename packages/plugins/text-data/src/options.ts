@@ -1,6 +1,7 @@
 import type { CleanOptions } from './clean.ts';
 import type { DedupOptions } from './dedup/deduplicate.ts';
 import type { MailOptions } from './mail.ts';
+import type { ShortenOptions } from './shorten.ts';
 import type { Columns, SourceSpec } from './sources/types.ts';
 import type { SplitOptions } from './split.ts';
 
@@ -30,6 +31,8 @@ export interface TextDataOptions {
   readonly clean?: CleanOptions | undefined;
   /** Which texts count as repeated. */
   readonly dedup?: Omit<DedupOptions, 'seed'> | undefined;
+  /** What rows keep of long texts; duplicates are looked for in the whole ones. @defaultValue all */
+  readonly shorten?: ShortenOptions | undefined;
   /** How rows are divided. */
   readonly split?: TextSplitOptions | undefined;
 }

@@ -4,6 +4,7 @@ import { classesOf, createLabeller, type Labeller } from './labels.ts';
 import type { TextDataOptions } from './options.ts';
 import { inside, listed, problem } from './problems.ts';
 import { createDropLog, excerptOf, type DropSample } from './drops.ts';
+import { shorten, type ShortenOptions } from './shorten.ts';
 import { openSource } from './sources/open.ts';
 import { readRecords, type TextRecord } from './sources/records.ts';
 import type { OpenedSource } from './sources/types.ts';
@@ -87,7 +88,8 @@ export async function prepareTextData(options: TextDataOptions, context: Prepare
   labeller.assertKnown();
   const labelled = labelRows(cleanRows, labeller, drops);
   assertRows(labelled, rowsIn, drops.counts);
-  const kept = await dropDuplicates(labelled, options, context, drops);
+  const whole = await dropDuplicates(labelled, options, context, drops);
+  const kept = { ...whole, rows: shortened(whole.rows, options.shorten) };
   const classes = classesOf(
     options.labels,
     kept.rows.map((row) => row.label),
@@ -113,6 +115,10 @@ export async function prepareTextData(options: TextDataOptions, context: Prepare
       splits: Object.fromEntries(Object.entries(splits).map(([name, rows]) => [name, textStats(rows, classes)])),
     },
   };
+}
+
+function shortened(rows: TextRow[], options: ShortenOptions | undefined): TextRow[] {
+  return options === undefined ? rows : rows.map((row) => ({ ...row, text: shorten(row.text, options) }));
 }
 
 type DropLog = ReturnType<typeof createDropLog>;

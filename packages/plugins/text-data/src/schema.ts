@@ -56,6 +56,11 @@ const dedup = v.strictObject({
   permutations: v.optional(v.pipe(count, v.maxValue(1024), v.description('Places of a MinHash signature.'))),
 });
 
+const shorten = v.strictObject({
+  maxLength: v.pipe(count, v.description('Longer texts are cut.')),
+  keep: v.optional(v.pipe(v.picklist(['start', 'ends']), v.description('What stays of longer texts.'))),
+});
+
 const split = v.strictObject({
   ratios: v.optional(
     v.pipe(
@@ -80,6 +85,7 @@ const schema = v.strictObject({
   mail: v.optional(v.pipe(mail, v.description('How mails become text.'))),
   clean: v.optional(v.pipe(clean, v.description('What is repaired and removed in texts.'))),
   dedup: v.optional(v.pipe(dedup, v.description('Which texts count as repeated.'))),
+  shorten: v.optional(v.pipe(shorten, v.description('What rows keep of long texts.'))),
   split: v.optional(v.pipe(split, v.description('How rows are divided.'))),
 });
 

@@ -17,6 +17,19 @@ function manyRows(count: number, seed: number = 1): { id: string; text: string; 
 const prepare = (options: TextDataOptions, seed: number = 1) => prepareTextData(options, { root: '/', seed });
 
 describe('prepareTextData', () => {
+  it('shortens texts only after duplicates were looked for', async () => {
+    const rows = manyRows(200).map((row) => ({ ...row, text: `the same start ${row.text} the same end` }));
+    const shorten = { maxLength: 30, keep: 'ends' } as const;
+    const whole = await prepare({ sources: [{ rows }] });
+    const { splits, report } = await prepare({ sources: [{ rows }], shorten });
+    expect(report.dropped).toEqual(whole.report.dropped);
+    expect(report.rows).toBe(200);
+    expect(report.stats.characters.max).toBeLessThanOrEqual(30);
+    for (const { text } of Object.values(splits).flat()) expect(text).toMatch(/^the same sta.*\n…\n.*the same end$/s);
+    const ids = (of: typeof whole): string[][] => Object.values(of.splits).map((own) => own.map(({ id }) => id));
+    expect(ids({ ...whole, splits })).toEqual(ids(whole));
+  });
+
   it('accounts for every row', async () => {
     const rows = [
       ...manyRows(200),
