@@ -1,7 +1,7 @@
 import type { JsonObject } from '../json.ts';
 import { countOrQuality, duration, intervalOf, NOT_MEASURED, number, percent, quality, short } from './format.ts';
 import { clip, limited, plural, visible } from './html/text.ts';
-import { changeOf, gateText, quantityNames, quantityOf, type Reading, readingOf } from './quantities.ts';
+import { changeOf, gateText, quantityNames, quantityOf, type Quantity, type Reading, readingOf } from './quantities.ts';
 import type { FlatMetrics, Report } from './types.ts';
 
 const MAX_ROWS = 100;
@@ -112,7 +112,7 @@ function prose(text: string): string {
 
 /** A paragraph of its own: what would begin a heading, a quotation or a list does not. */
 function paragraph(text: string): string {
-  return prose(text)
+  return prose(text.trim())
     .replace(/^[#>+=-]/, String.raw`\$&`)
     .replace(/^(\d+)([.)])/, String.raw`$1\$2`);
 }
@@ -165,13 +165,18 @@ function metricsTable({ metrics: { before, after } }: Report): string {
   }
   const rows = names.map((name) => {
     const [from, to] = [readingOf(before, name), readingOf(after, name)];
-    return [label(name), quantity(name, from), quantity(name, to), changeText(name, from, to)];
+    return [
+      label(name),
+      quantity(name, from),
+      quantity(name, to),
+      changeText(quantityOf(name, before, after), from, to),
+    ];
   });
   return table(['Quantity (95 % interval)', 'Full precision', 'Compressed', 'Change'], rows, true);
 }
 
-function changeText(name: string, from: Reading | undefined, to: Reading | undefined): string {
-  const change = changeOf(quantityOf(name), from, to);
+function changeText(own: Quantity, from: Reading | undefined, to: Reading | undefined): string {
+  const change = changeOf(own, from, to);
   if (change === undefined) return '';
   if (change.verdict === 'same') return 'same';
   return `${change.text}${change.verdict === undefined ? '' : `, ${change.verdict}`}${change.within ? ', within interval' : ''}`;

@@ -62,7 +62,10 @@ function scaled(value: number, units: readonly string[], base: number): string {
       size /= base;
       unit++;
     }
-    const text = unit === 0 && Number.isInteger(size) ? String(size) : number(size);
+    const text =
+      (unit === 0 && Number.isInteger(size)) || Math.abs(size) >= 99.95
+        ? number(Math.round(size))
+        : size.toPrecision(3);
     return `${text}${units[unit] === '' ? '' : NBSP}${units[unit] ?? ''}`;
   });
 }

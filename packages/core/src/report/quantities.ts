@@ -81,12 +81,24 @@ const KNOWN: Readonly<Record<string, Known>> = {
 /** `hits@10`, `ndcg@5`: ranking measures of which more is better. */
 const AT_K = /^(?:hits|ndcg|precision|recall|map)@\d+$/;
 
-export function quantityOf(name: string): Quantity {
+type Variant = FlatMetrics | Readonly<Record<string, Metric>> | undefined;
+
+/** What is known of a quantity; which way is better is the word of those who measured it, where they say. */
+export function quantityOf(name: string, ...measuredBy: readonly Variant[]): Quantity {
   const key = name.toLowerCase();
   const known = Object.hasOwn(KNOWN, key) ? KNOWN[key] : undefined;
-  if (known === undefined) return { label: name, better: AT_K.test(key) ? 1 : 0, text: quality, cost: false };
-  const { label, better, meaning, cost } = known;
+  const said = measuredBy.map((variant) => betterOf(variant, name)).find((own) => own !== undefined);
+  const better = said ?? known?.better ?? (AT_K.test(key) ? 1 : 0);
+  if (known === undefined) return { label: name, better, text: quality, cost: false };
+  const { label, meaning, cost } = known;
   return { label, better, meaning, text: cost ?? quality, cost: cost !== undefined };
+}
+
+function betterOf(variant: Variant, name: string): 1 | -1 | undefined {
+  const found: unknown = variant !== undefined && Object.hasOwn(variant, name) ? variant[name] : undefined;
+  if (typeof found !== 'object' || found === null) return undefined;
+  const { better } = found as Metric;
+  return better === 'higher' ? 1 : better === 'lower' ? -1 : undefined;
 }
 
 /** A value and its interval; `undefined` for what was not measured: NaN, which `report.json` holds as `null`. */
@@ -96,10 +108,7 @@ export interface Reading {
 }
 
 /** What `metrics` says of `name`; `undefined` when it has no such quantity. */
-export function readingOf(
-  metrics: FlatMetrics | Readonly<Record<string, Metric>> | undefined,
-  name: string,
-): Reading | undefined {
+export function readingOf(metrics: Variant, name: string): Reading | undefined {
   if (metrics === undefined || !Object.hasOwn(metrics, name)) return undefined;
   const found: unknown = metrics[name];
   const own: { value?: unknown; ci95?: unknown } =

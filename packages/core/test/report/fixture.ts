@@ -35,7 +35,14 @@ export function fixtureReport({ seed = 1, steps = 480 }: FixtureOptions = {}): C
     data: dataReport(),
     train: [
       trainReport(random, { stage: 'base', steps, from: 0.69, to: 0.2, rate: 1e-3, trained: 1 }),
-      trainReport(random, { stage: 'adapt', steps: 198, from: 0.34, to: 0.17, rate: 5e-4, trained: 0.042 }),
+      trainReport(random, {
+        stage: 'adapt',
+        steps: Math.min(198, steps),
+        from: 0.34,
+        to: 0.17,
+        rate: 5e-4,
+        trained: 0.042,
+      }),
     ],
     metrics: {
       before: {
@@ -108,6 +115,7 @@ export function fixtureReport({ seed = 1, steps = 480 }: FixtureOptions = {}): C
 
 const within = (value: number, half: number): Complete<Metric> => ({
   value,
+  better: 'higher',
   ci95: [value - half, Math.min(1, value + half * 0.9)],
 });
 
@@ -118,9 +126,9 @@ function quality(accuracy: number, half: number, shift: number): Record<string, 
     recall: within(0.9437 - shift, 0.024),
     f1: within(0.9544 - shift, 0.0142),
     auroc: within(0.9957 - shift / 20, 0.0035),
-    ece: { value: 0.0289 + shift / 4, ci95: [0.0157 + shift / 4, 0.0451] },
-    logLoss: { value: 0.1252 + shift, ci95: [0.0677, 0.1898] },
-    brier: { value: 0.0303, ci95: [0.0172, 0.0444] },
+    ece: { value: 0.0289 + shift / 4, better: 'lower', ci95: [0.0157 + shift / 4, 0.0451] },
+    logLoss: { value: 0.1252 + shift, better: 'lower', ci95: [0.0677, 0.1898] },
+    brier: { value: 0.0303, better: 'lower', ci95: [0.0172, 0.0444] },
   };
 }
 
@@ -238,8 +246,8 @@ function tokenizerAudit(random: Random): Complete<Report['audit'][string]> {
     method:
       'Measured on 543 texts of the validation split. Fertility is tokens per word between white space; `lengthP95` counts special tokens.',
     metrics: {
-      vocabSize: { value: 8000, ci95: [8000, 8000] },
-      fertility: { value: 2.0751, ci95: [2.04, 2.11] },
+      vocabSize: { value: 8000, better: 'higher', ci95: [8000, 8000] },
+      fertility: { value: 2.0751, better: 'lower', ci95: [2.04, 2.11] },
     },
     figures: {
       lengths: {
@@ -275,13 +283,13 @@ function biasAudit(random: Random): Complete<Report['audit'][string]> {
     method:
       'Does the answer depend on whose first name a text has? In each row all names were replaced 4 times by names of another group, and as often by other names of the same group: the control. A difference between groups counts as far as it exceeds the control (`excess…`). What this cannot tell: effects of surnames, pronouns or topic, which were not changed.',
     metrics: {
-      rows: { value: 318, ci95: [318, 318] },
-      flipRate: { value: 0.0142, ci95: [0.0079, 0.0212] },
-      controlFlipRate: { value: 0.0126, ci95: [0.0071, 0.0189] },
-      excessFlipRate: { value: 0.0016, ci95: [-0.0031, 0.0063] },
-      meanAbsDelta: { value: 0.0061, ci95: [0.0049, 0.0074] },
-      'selectionRate.female': { value: 0.2358, ci95: [0.1887, 0.283] },
-      'selectionRate.male': { value: 0.239, ci95: [0.1918, 0.2862] },
+      rows: { value: 318, better: 'higher', ci95: [318, 318] },
+      flipRate: { value: 0.0142, better: 'lower', ci95: [0.0079, 0.0212] },
+      controlFlipRate: { value: 0.0126, better: 'lower', ci95: [0.0071, 0.0189] },
+      excessFlipRate: { value: 0.0016, better: 'lower', ci95: [-0.0031, 0.0063] },
+      meanAbsDelta: { value: 0.0061, better: 'lower', ci95: [0.0049, 0.0074] },
+      'selectionRate.female': { value: 0.2358, better: 'higher', ci95: [0.1887, 0.283] },
+      'selectionRate.male': { value: 0.239, better: 'higher', ci95: [0.1918, 0.2862] },
     },
     figures: {
       deltas: {

@@ -6,6 +6,8 @@ export interface Domain {
 
 /** Beyond this an axis has no use, and spans overflow. */
 const MAX_MAGNITUDE = 1e200;
+/** Below this, steps between ticks lose their digits. */
+const MIN_MAGNITUDE = 1e-200;
 
 export function isDrawable(value: unknown): value is number {
   return typeof value === 'number' && Math.abs(value) <= MAX_MAGNITUDE;
@@ -24,9 +26,9 @@ export function extent(values: Iterable<number>): Domain | undefined {
 
 /** A stretch of no length, or of too few floats to tell apart, becomes one around its value. */
 function widened({ min, max }: Domain): Domain {
-  const least = Math.max(Math.abs(min), Math.abs(max)) * 1e-9;
+  const least = Math.max(Math.abs(min), Math.abs(max), MIN_MAGNITUDE) * 1e-9;
   if (max - min > least) return { min, max };
-  const half = min === 0 ? 0.5 : Math.abs(min) / 2;
+  const half = Math.abs(min) < MIN_MAGNITUDE ? 0.5 : Math.abs(min) / 2;
   return { min: min - half, max: max + half };
 }
 

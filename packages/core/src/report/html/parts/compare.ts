@@ -103,7 +103,7 @@ function peers({ metrics: { before, after }, baseline }: Report): Html | undefin
   ];
   const best = names.map((name) =>
     bestOf(
-      quantityOf(name),
+      quantityOf(name, ...models.map(({ metrics }) => metrics)),
       models.map(({ metrics }) => readingOf(metrics, name)),
     ),
   );

@@ -89,7 +89,11 @@ function cardHtml({ label, value, from, change }: Card): Html {
 }
 
 function qualityCard(name: string, shipped: FlatMetrics, compared: FlatMetrics | undefined): Card {
-  const [quantity, own, other] = [quantityOf(name), readingOf(shipped, name), readingOf(compared, name)];
+  const [quantity, own, other] = [
+    quantityOf(name, shipped, compared),
+    readingOf(shipped, name),
+    readingOf(compared, name),
+  ];
   const interval = own?.ci95 === undefined ? undefined : `95 %: ${intervalOf(quantity.text, own.ci95)}`;
   return {
     label: quantity.label,
