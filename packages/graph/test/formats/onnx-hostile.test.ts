@@ -198,11 +198,7 @@ describe('a graph', () => {
       model({ node: [node('Relu', ['x'], ['y'], { attribute: branch({}) })], output: y }),
       /Relu runs an inner graph, which is not supported/,
     ],
-    [
-      'with an If without condition',
-      model({ node: [node('If', [''], ['y'])], output: y }),
-      /If has no then_branch/,
-    ],
+    ['with an If without condition', model({ node: [node('If', [''], ['y'])], output: y }), /If has no then_branch/],
     [
       'with an If without branch',
       model({ initializer: [yes], node: [node('If', ['yes'], ['y'])], output: y }),
