@@ -20,14 +20,14 @@ import {
 import { insertAdapters, planAdapters, selectLayers } from '../packages/plugins/lora/src/adapters.ts';
 import type { ResolvedOptions } from '../packages/plugins/lora/src/options.ts';
 import { createSelection } from '../packages/plugins/lora/src/targets.ts';
-import { nextTokenTask, randomDecoder } from './lib/decoder.ts';
+import { int8Model, nextTokenTask, randomDecoder } from './lib/decoder.ts';
 import { gemmRates } from './lib/gemm.ts';
 import { operatorTimes } from './lib/profile.ts';
 
 /**
  * LoRA fine-tuning of the SmolLM2-135M shape with random weights: r=8, alpha=16 on q_proj and v_proj, AdamW.
  *
- * `pnpm bench lora [--batch 1] [--seq 256] [--layers 30] [--steps 8] [--chunk 128] [--full] [--precision fp32] [--profile] [--json]`
+ * `pnpm bench lora [--batch 1] [--seq 256] [--layers 30] [--steps 8] [--chunk 128] [--full] [--precision fp32|int8] [--profile] [--json]`
  */
 const flag = (name: string, fallback: number): number => {
   const at = process.argv.indexOf(`--${name}`);
@@ -44,8 +44,8 @@ const [batch, seq, layers, steps, chunk] = [
 const full = has('full');
 const at = process.argv.indexOf('--precision');
 const precision = at < 0 ? 'fp32' : process.argv[at + 1];
-if (precision !== 'fp32') {
-  console.error(`--precision must be fp32, received ${precision}`);
+if ((precision !== 'fp32' && precision !== 'int8') || (full && precision === 'int8')) {
+  console.error(`--precision must be fp32, or without --full int8; received ${precision}`);
   process.exit(2);
 }
 const WARM_UP = 2;
@@ -76,7 +76,7 @@ async function withLora(model: Model): Promise<Model> {
 function flops(graph: Graph): number {
   let total = 0;
   for (const { op, inputs, outputs, attributes } of graph.nodes) {
-    if (!['MatMul', 'Gemm', 'FusedMatMul'].includes(op)) continue;
+    if (!['MatMul', 'Gemm', 'FusedMatMul', 'DynamicQuantizeMatMul'].includes(op)) continue;
     const transposed = attributes['transA'];
     const inner = (inputs[0] as Value).dims.at(transposed && 'int' in transposed && transposed.int === 1 ? -2 : -1);
     total += 2 * (inner as number) * (outputs[0] as Value).dims.reduce((x, y) => x * y, 1);
@@ -93,7 +93,7 @@ try {
   const base = await randomDecoder({ layers, seq }, folder);
   const model = full
     ? { ...base, graph: withParameters(base.graph, () => ({ trainable: true })) }
-    : await withLora(base);
+    : await (precision === 'int8' ? withLora(base).then(int8Model) : withLora(base));
   const task = nextTokenTask({ chunk, full });
   const trainable = [...model.graph.parameters].filter(([, parameter]) => parameter.trainable).map(([name]) => name);
   const optimizer = builtinOptimizer('adamw');

@@ -2,7 +2,19 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Model, Task } from '@anneal/core';
-import { byteLengthOf, chunkedCrossEntropy, type LazyTensor, sizeOf, type Value, withParameters } from '@anneal/graph';
+import {
+  byteLengthOf,
+  chunkedCrossEntropy,
+  type HeadProducts,
+  int8InputGradient,
+  int8Linears,
+  int8Matrix,
+  type LazyTensor,
+  type Ops,
+  sizeOf,
+  Value,
+  withParameters,
+} from '@anneal/graph';
 import { fileSource } from '@anneal/graph/node';
 import { buildDecoder, type DecoderConfig, DECODERS, type WeightSpec } from '@anneal/plugin-transformer';
 
@@ -66,6 +78,32 @@ export async function randomDecoder(size: DecoderSize, folder: string): Promise<
   } as Model;
 }
 
+/** The frozen linear layers and the output layer in int8. */
+export async function int8Model(model: Model): Promise<Model> {
+  const graph = await int8Linears(model.graph);
+  const table = graph.parameters.get(TABLE);
+  if (table === undefined) throw new Error('the model has no table of embeddings');
+  const { weight, transposed, scale } = await int8Matrix(table.data, { transposed: true });
+  const [parameters, outputs] = [new Map(graph.parameters), new Map(graph.outputs)];
+  for (const [name, data] of Object.entries({ weight, transposed, scale })) {
+    const value = new Value(`head::${name}`, data.dtype, data.shape);
+    parameters.set(value.name, { value, data, trainable: false, transposed: false });
+    outputs.set(`head::${name}`, value);
+  }
+  return { ...model, graph: { ...graph, parameters, outputs } };
+}
+
+/** The output layer in int8, when the model has it so. */
+function int8Head(ops: Ops, outputs: Readonly<Record<string, Value>>): HeadProducts | undefined {
+  const { table, 'head::weight': weight, 'head::transposed': transposed, 'head::scale': scale } = outputs;
+  if (!table || !weight || !transposed || !scale) return undefined;
+  return {
+    logits: (h) => ops.int8Matmul(h, weight, scale),
+    back: (p) => int8InputGradient(ops, p, transposed, scale),
+    rows: (ids) => ops.take(table, ids),
+  };
+}
+
 async function writeRandom(path: string, specs: readonly WeightSpec[]): Promise<Map<string, number>> {
   const offsets = new Map<string, number>();
   const file = await open(path, 'wx');
@@ -112,10 +150,20 @@ export function nextTokenTask(options: { readonly chunk: number; readonly full: 
     evaluator: fail,
     monitor: { metric: 'loss', mode: 'min' },
     traceTargets: ({ labels }) => labels as Value,
-    traceLoss: ({ hidden_states: hidden, table }, targets, { ops, features }) =>
-      chunkedCrossEntropy(ops, hidden as Value, table as Value, targets as Value, features['label_weights'] as Value, {
-        chunk: options.chunk,
-        gradients: options.full ? 'both' : 'hidden',
-      }),
+    traceLoss: (outputs, targets, { ops, features }) => {
+      const { hidden_states: hidden, table } = outputs;
+      return chunkedCrossEntropy(
+        ops,
+        hidden as Value,
+        table as Value,
+        targets as Value,
+        features['label_weights'] as Value,
+        {
+          chunk: options.chunk,
+          gradients: options.full ? 'both' : 'hidden',
+          products: int8Head(ops, outputs),
+        },
+      );
+    },
   } as Task;
 }

@@ -10,6 +10,26 @@ export interface ChunkedCrossEntropyOptions {
    * large as the logits), or nothing (evaluation). @defaultValue `'both'`
    */
   readonly gradients?: 'both' | 'hidden' | 'none' | undefined;
+  /** How to multiply with the weight, when not as float matrices: a frozen output layer in int8. */
+  readonly products?: HeadProducts | undefined;
+}
+
+/** The two products with an output layer of `[classes, features]`. */
+export interface HeadProducts {
+  /** `h Wᵀ`: `[n, features]` to `[n, classes]`. */
+  logits(h: Value): Value;
+  /** `p W`: `[n, classes]` to `[n, features]`. */
+  back(p: Value): Value;
+  /** Rows of W. */
+  rows(ids: Value): Value;
+}
+
+function denseProducts(ops: Ops, table: Value): HeadProducts {
+  return {
+    logits: (h) => ops.matmul(h, table, { transposeB: true }),
+    back: (p) => ops.matmul(p, table),
+    rows: (ids) => ops.take(table, ids),
+  };
 }
 
 /**
@@ -35,13 +55,14 @@ export function chunkedCrossEntropy(
   weights: Value,
   options: ChunkedCrossEntropyOptions = {},
 ): Value {
-  const { chunk = 128, gradients = 'both' } = options;
+  const { chunk = 128, products = denseProducts(ops, ops.stopGradient(weight)) } = options;
+  const gradients = options.gradients ?? 'both';
   const features = hidden.dims.at(-1) as number;
   check(hidden, weight, labels, weights, chunk);
   const tokens = labels.dims.reduce((a, b) => a * b, 1);
   const flat = ops.reshape(hidden, [tokens, features]);
   // Values alone: what is differentiable is put together at the end.
-  const [h, table] = [ops.stopGradient(flat), ops.stopGradient(weight)];
+  const h = ops.stopGradient(flat);
   const ids = ops.reshape(labels, [tokens]);
   const counts = ops.reshape(weights, [tokens, 1]);
   const share = ops.div(counts, ops.sum(counts));
@@ -52,7 +73,7 @@ export function chunkedCrossEntropy(
   for (let start = 0; start < tokens; start += chunk) {
     const part = (x: Value): Value =>
       chunk >= tokens ? x : ops.slice(x, [{ axis: 0, start, end: Math.min(tokens, start + chunk) }]);
-    const result = chunkOf(ops, { h: part(h), ids: part(ids), share: part(share), table }, gradients);
+    const result = chunkOf(ops, { h: part(h), ids: part(ids), share: part(share), products }, gradients);
     losses.push(result.loss);
     if (result.byHidden) byHidden.push(result.byHidden);
     if (result.byWeight) byWeight = byWeight ? ops.add(byWeight, result.byWeight) : result.byWeight;
@@ -71,7 +92,7 @@ interface Chunk {
   readonly ids: Value;
   /** The tokens' parts of the loss, `[n, 1]`. */
   readonly share: Value;
-  readonly table: Value;
+  readonly products: HeadProducts;
 }
 
 interface ChunkResult {
@@ -82,19 +103,20 @@ interface ChunkResult {
 
 function chunkOf(
   ops: Ops,
-  { h, ids, share, table }: Chunk,
+  { h, ids, share, products }: Chunk,
   gradients: NonNullable<ChunkedCrossEntropyOptions['gradients']>,
 ): ChunkResult {
-  const logits = ops.matmul(h, table, { transposeB: true });
+  const logits = products.logits(h);
   const probabilities = ops.softmax(logits);
   const last = { axes: [-1], keepdims: true };
   // The largest probability is at least 1 / classes: its logarithm is safe where the label's may underflow.
   const logSumExp = ops.sub(ops.max(logits, last), ops.log(ops.max(probabilities, last)));
-  const target = ops.take(table, ids);
-  const losses = ops.sub(logSumExp, ops.sum(ops.mul(h, target), last));
+  const target = ops.takeAlongAxis(logits, ops.expandDims(ids, [1]), { axis: -1 });
+  const losses = ops.sub(logSumExp, target);
   const loss = ops.sum(ops.mul(losses, share));
   // d loss / d logits is `share · (p − onehot)`; the one-hot part of a product with it is a look-up, or its reverse.
-  const byHidden = gradients === 'none' ? undefined : ops.mul(ops.sub(ops.matmul(probabilities, table), target), share);
+  const byHidden =
+    gradients === 'none' ? undefined : ops.mul(ops.sub(products.back(probabilities), products.rows(ids)), share);
   if (gradients !== 'both') return { loss, byHidden };
   const scaled = ops.mul(h, share);
   const product = ops.matmul(probabilities, scaled, { transposeA: true });

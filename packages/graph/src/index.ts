@@ -45,7 +45,7 @@ export type { Pullback, Stop, VjpContext, VjpRule } from './autodiff/types.ts';
 export { describeGraph, type GraphDescription, type Obstacle, type Port } from './describe/describe.ts';
 export type { Memory, TensorStat } from './describe/memory.ts';
 export type { Work } from './describe/work.ts';
-export { chunkedCrossEntropy, type ChunkedCrossEntropyOptions } from './chunked-cross-entropy.ts';
+export { chunkedCrossEntropy, type ChunkedCrossEntropyOptions, type HeadProducts } from './chunked-cross-entropy.ts';
 export { embeddingLayers, type LinearLayer, linearLayers } from './linear-layers.ts';
 export { GraphBuilder, type NodeOptions, type ParameterOptions } from './builder.ts';
 export type { Operand, Ops, ReduceOptions } from './ops/types.ts';
@@ -63,6 +63,7 @@ export {
 } from './transform.ts';
 export { constantFolder, foldConstants, type FoldOptions } from './rewrites/fold.ts';
 export { type Simplification, SIMPLIFICATIONS, type Surroundings } from './rewrites/rules.ts';
+export { type Int8Matrix, int8InputGradient, int8Linears, int8Matrix } from './rewrites/int8-linears.ts';
 export { simplify } from './rewrites/simplify.ts';
 export {
   applyRewrites,

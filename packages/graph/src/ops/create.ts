@@ -133,6 +133,8 @@ export function createOps(g: GraphBuilder): Ops {
       return g.one('FusedMatMul', [a, b], { domain: 'com.microsoft', attributes });
     },
 
+    int8Matmul: (x, weight, scale) => g.one('DynamicQuantizeMatMul', [x, weight, scale], { domain: 'com.microsoft' }),
+
     layerNorm: (x, scale, bias, { axis = -1, epsilon = 1e-5 } = {}) =>
       g.one('LayerNormalization', [x, scale, bias], {
         attributes: { axis: { int: axis }, epsilon: { float: epsilon } },

@@ -99,6 +99,12 @@ export interface Ops {
     options?: { transposeA?: boolean | undefined; transposeB?: boolean | undefined; alpha?: number | undefined },
   ): Value;
 
+  /**
+   * `x @ (weight · scale)` with x rounded to uint8 as it comes: int8 `weight` `[in, out]`, float32 `scale` of one element
+   * or `[out]`.
+   */
+  int8Matmul(x: Value, weight: Value, scale: Value): Value;
+
   // Normalisation
   /** Over axes `axis…last` (default the last), then `· scale + bias` (Ba et al., 2016). @defaultValue epsilon `1e-5` */
   layerNorm(
