@@ -36,6 +36,7 @@ export type { Model } from './model.ts';
 export type { Evaluator, Figure, FigureAxis, Metric, Metrics, TargetSpec, Task } from './task.ts';
 export type {
   Optimizer,
+  OptimizerConfig,
   RandomSpec,
   Schedule,
   StepContext,

@@ -8,9 +8,9 @@ export type Row = { readonly [column: string]: JsonValue | undefined };
 /** `train`, `validation`, `test`, or any other name. */
 export type SplitName = 'train' | 'validation' | 'test' | (string & {});
 
-/** Rows by split, and what is worth reporting about how they came to be. */
+/** Rows by {@link SplitName}, and what is worth reporting about how they came to be. */
 export interface Dataset {
-  readonly splits: Readonly<Record<SplitName, readonly Row[]>>;
+  readonly splits: Readonly<Record<string, readonly Row[]>>;
   readonly report: DataReport;
 }
 

@@ -77,6 +77,12 @@ export interface Optimizer {
   ): { readonly parameter: Value; readonly state: Readonly<Record<string, Value>> };
 }
 
+/** An optimizer with its options: `{ name: 'sgd', momentum: 0.9 }`. */
+export interface OptimizerConfig {
+  name: string;
+  [option: string]: string | number | boolean;
+}
+
 /** Training options; names follow Hugging Face's `TrainingArguments` where they have one. */
 export interface TrainConfig {
   /** Passes over the training split. @defaultValue `3` */
@@ -93,7 +99,7 @@ export interface TrainConfig {
    * `adamw`, `adam`, `sgd`, `lion`, `rmsprop`, `adagrad`, `adafactor`, `muon`, one of a plugin, or an object with its
    * options. @defaultValue `'adamw'`
    */
-  optimizer?: string | ({ name: string } & Readonly<Record<string, number | boolean>>) | undefined;
+  optimizer?: string | OptimizerConfig | undefined;
   /** @defaultValue `5e-4` */
   learningRate?: number | undefined;
   /** Decoupled; not applied to biases and normalisation weights. @defaultValue `0.01` */
