@@ -4,14 +4,18 @@ import type { Figure, JsonObject, Metric, Report, TrainReport } from '../../src/
 
 type Random = () => number;
 
+type CompleteFields<T> = { [K in keyof T]-?: Complete<Exclude<T[K], undefined>> };
+
 /** Every field of `T` given, down to where it becomes free JSON: what a test of all fields needs. */
 export type Complete<T> = T extends string | number | boolean | null | undefined
   ? T
-  : JsonObject extends T
-    ? T
-    : T extends readonly unknown[]
-      ? { [K in keyof T]: Complete<T[K]> }
-      : { [K in keyof T]-?: Complete<Exclude<T[K], undefined>> };
+  : T extends readonly unknown[]
+    ? { [K in keyof T]: Complete<T[K]> }
+    : string extends keyof T
+      ? JsonObject extends T
+        ? T
+        : CompleteFields<T>
+      : CompleteFields<T>;
 
 export interface FixtureOptions {
   readonly seed?: number;

@@ -184,7 +184,7 @@ describe('sections', () => {
     const alone = pageOf({
       ...report,
       metrics: { before: report.metrics.before, after: undefined },
-      figures: { before: report.figures.before ?? {} },
+      figures: { before: report.figures.before },
     });
     expect(alone.errors).toEqual([]);
     const results = sectionText(alone, 'results');

@@ -18,7 +18,7 @@ code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono
 a{color:var(--accent)}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 .skip{position:absolute;left:-99rem}.skip:focus{left:1rem;top:.5rem;padding:.5rem 1rem;background:var(--paper);z-index:1}
-.unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
+.unseen,.long dt{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 header{padding:2.25rem 0 1.25rem;display:grid;grid-template-columns:minmax(0,1fr) auto;gap:0 2rem;align-items:end}
 .eyebrow{grid-column:1/-1;margin:0;color:var(--soft);font-size:.8rem;letter-spacing:.06em;text-transform:uppercase}
 h1{margin:.1rem 0 .35rem;font-size:1.9rem;line-height:1.2;font-weight:650;letter-spacing:-.01em}
@@ -84,7 +84,6 @@ section>.facts:last-child{margin-bottom:0}
 .tree{margin:.5rem 0;font-size:.9rem}.tree>div{display:grid;grid-template-columns:minmax(7rem,11rem) minmax(0,1fr);gap:0 1rem;padding:.2rem 0;border-top:1px solid var(--line)}
 .tree.inner{margin:0}.tree.inner>div:first-child{border-top:0;padding-top:0}
 .line{display:flex;flex-wrap:wrap;gap:.1rem 1.25rem;margin:0}.line div{display:flex;gap:.4rem;align-items:baseline;min-width:0}.long{margin:.25rem 0 0}
-.long dt{display:none}
 .samples ol{margin:.5rem 0 0;padding:0;list-style:none;font-size:.9rem}.samples li{padding:.6rem 0;border-top:1px solid var(--line)}
 .glossary{margin:.5rem 0 0;display:grid;grid-template-columns:repeat(auto-fill,minmax(min(22rem,100%),1fr));gap:.3rem 2rem;font-size:.87rem}.glossary div{display:flex;gap:.5rem;align-items:baseline}.glossary dt{flex:0 0 9.5rem;color:var(--text)}.glossary dd{color:var(--soft)}
 details{margin-top:.75rem}summary{cursor:pointer;color:var(--accent);font-size:.9rem;padding:.25rem 0}summary:hover{text-decoration:underline}

@@ -46,7 +46,7 @@ function variants({ metrics: { before, after } }: Report): Html {
         { head: 'Quantity' },
         { head: html`<span class="key v0" aria-hidden="true"></span>Full precision`, numeric: true },
         { head: html`<span class="key v1" aria-hidden="true"></span>Compressed`, numeric: true },
-        ...(plotted ? [{ head: html`<span aria-hidden="true">Intervals</span>` }] : []),
+        ...(plotted ? [{ head: 'Intervals' }] : []),
         { head: 'Change' },
       ]
     : [{ head: 'Quantity' }, { head: 'Model', numeric: true }];
@@ -84,7 +84,7 @@ function howToRead(quantities: readonly Quantity[], both: boolean): Html {
     <summary>How to read these numbers</summary>
     <p>
       Small numbers below a value are its 95 %
-      interval.${both && ' “Within interval” says that the new value lies inside the interval of the old one: this test split is too small to be sure of the difference. Qualities are compared by difference, costs by ratio; costs that differ by less than 2 % are called the same.'}
+      interval.${both && ' “Within interval” says that the new value lies inside the interval of the old one: another choice of test rows would change as much. Qualities are compared by difference, costs by ratio; costs that differ by less than 2 % are called the same.'}
     </p>
     ${known.length > 0 && html`<dl class="glossary">${items}</dl>`}
   </details>`;

@@ -42,7 +42,7 @@ function stageFacts(stage: TrainReport): Html {
     ['Trained weights', `${short(trained)} of ${short(all)} (${percent(trained / all)})`],
     ['Speed', `${number(stage.tokensPerSecond)} tokens/s`],
     ['Tokens', short(stage.tokens)],
-    ['Time', `${duration(stage.seconds)}, of it ${duration(stage.compileSeconds)} compiling`],
+    ['Time', `${duration(stage.seconds)}, and ${duration(stage.compileSeconds)} compiling`],
     [
       'Best checkpoint',
       best === undefined

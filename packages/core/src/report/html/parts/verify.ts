@@ -85,7 +85,7 @@ function auditHtml(name: string, section: AuditSection, id: string): Html {
     ${method !== '' && html`<p class="method">${prose(clip(method, 4000))}</p>`}${
       rows.length > 0 &&
       table({
-        caption: `What was measured; a gate names these quantities as ${clip(`${name}.${shown[0]}`, 120)}`,
+        caption: `What was measured; in gates, “${clip(name, 60)}.” stands before these names`,
         columns: [
           { head: 'Quantity' },
           { head: 'Value', numeric: true },
