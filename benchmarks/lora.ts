@@ -27,7 +27,8 @@ import { operatorTimes } from './lib/profile.ts';
 /**
  * LoRA fine-tuning of the SmolLM2-135M shape with random weights: r=8, alpha=16 on q_proj and v_proj, AdamW.
  *
- * `pnpm bench lora [--batch 1] [--seq 256] [--layers 30] [--steps 8] [--chunk 128] [--full] [--precision fp32|int8] [--profile] [--json]`
+ * `pnpm bench lora [--batch 1] [--seq 256] [--layers 30] [--steps 8] [--chunk 256] [--full] [--precision fp32|int8] [--threads n]
+ * [--profile] [--json]`
  */
 const flag = (name: string, fallback: number): number => {
   const at = process.argv.indexOf(`--${name}`);
@@ -39,7 +40,7 @@ const [batch, seq, layers, steps, chunk] = [
   flag('seq', 256),
   flag('layers', 30),
   flag('steps', 8),
-  flag('chunk', 128),
+  flag('chunk', 256),
 ];
 const full = has('full');
 const at = process.argv.indexOf('--precision');
@@ -48,6 +49,7 @@ if ((precision !== 'fp32' && precision !== 'int8') || (full && precision === 'in
   console.error(`--precision must be fp32, or without --full int8; received ${precision}`);
   process.exit(2);
 }
+const threads = has('threads') ? flag('threads', 1) : undefined;
 const WARM_UP = 2;
 
 const LORA: ResolvedOptions = {
@@ -88,7 +90,7 @@ const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 const folder = await mkdtemp(join(tmpdir(), 'anneal-lora-'));
-const backend = await onnxBackend({ tempFolder: folder });
+const backend = await onnxBackend({ tempFolder: folder, ...(threads === undefined ? {} : { threads }) });
 try {
   const base = await randomDecoder({ layers, seq }, folder);
   const model = full
@@ -151,7 +153,7 @@ try {
   }
   const { peakRssBytes } = await backend.memory();
   await program.dispose();
-  const [square] = await gemmRates(undefined);
+  const [square] = await gemmRates(threads);
   const seconds = median(times);
   const work = flops(graph) / 1e9;
   const gemmGflops = square?.gflops ?? Number.NaN;
@@ -164,6 +166,7 @@ try {
     chunk,
     cpu: cpus()[0]?.model,
     cores: cpus().length,
+    threads: backend.info.threads,
     nodes: graph.nodes.length,
     tokensPerSecond: tokens / seconds,
     bestTokensPerSecond: tokens / Math.min(...times),

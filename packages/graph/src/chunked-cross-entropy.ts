@@ -3,7 +3,7 @@ import type { Value } from './ir.ts';
 import type { Ops } from './ops/types.ts';
 
 export interface ChunkedCrossEntropyOptions {
-  /** Tokens whose logits exist at a time. @defaultValue `128` */
+  /** Tokens whose logits exist at a time. @defaultValue `256` */
   readonly chunk?: number | undefined;
   /**
    * What can be differentiated: both factors, the hidden states alone (a frozen output layer, which saves a product as
@@ -55,7 +55,7 @@ export function chunkedCrossEntropy(
   weights: Value,
   options: ChunkedCrossEntropyOptions = {},
 ): Value {
-  const { chunk = 128, products = denseProducts(ops, ops.stopGradient(weight)) } = options;
+  const { chunk = 256, products = denseProducts(ops, ops.stopGradient(weight)) } = options;
   const gradients = options.gradients ?? 'both';
   const features = hidden.dims.at(-1) as number;
   check(hidden, weight, labels, weights, chunk);
