@@ -67,7 +67,7 @@ function warningsOf(checks: Report['checks'], gates: readonly GateResult[]): rea
   const failed = gates.filter(({ passed }) => !passed);
   return [
     ...failed.map(({ metric, condition, value }) => `Gate not met: ${metric} is ${round(value)}, wanted ${condition}`),
-    ...checks.filter(({ passed }) => !passed).map(({ name, message }) => `Not so: ${name} (${message})`),
+    ...checks.filter(({ passed }) => !passed).map(({ name, message }) => `Failed check: ${name} (${message})`),
   ];
 }
 

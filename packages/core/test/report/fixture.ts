@@ -34,7 +34,7 @@ export function fixtureReport({ seed = 1, steps = 480 }: FixtureOptions = {}): C
     createdAt: '2026-03-14T09:26:53.589Z',
     warnings: [
       'Gate not met: bias.flipRate is 0.0142, wanted <= 0.01',
-      'Not so: compressed model is not slower for batches (834.2 → 791.6 rows/s)',
+      'Failed check: compressed model is not slower for batches (834.2 → 791.6 rows/s)',
     ],
     data: dataReport(),
     train: [
