@@ -40,9 +40,12 @@ const TRAININGS: Readonly<Record<string, TrainOptions>> = {
 };
 
 /** What must not depend on interruptions: all but the clock. */
-const outcome = ({ weights, report: { seconds: _, compileSeconds: __, tokensPerSecond: ___, ...rest } }: Trained) => ({
+const outcome = ({ weights, report }: Trained) => ({
   weights,
-  ...rest,
+  ...report,
+  seconds: undefined,
+  compileSeconds: undefined,
+  tokensPerSecond: undefined,
 });
 
 /** A backend that calls `before` before every run of a program of that purpose. */

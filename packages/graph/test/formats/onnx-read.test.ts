@@ -138,7 +138,9 @@ describe('nodes', () => {
       ...block.map(() => 'model.second'),
       '',
     ]);
-    expect([...graph.constants.values()].map(({ data }) => data[0]).sort()).toEqual([-0.5, 0.5, 0.5, 3, 3]);
+    expect([...graph.constants.values()].map(({ data }) => Number(data[0])).toSorted((a, b) => a - b)).toEqual([
+      -0.5, 0.5, 0.5, 3, 3,
+    ]);
     expect(graph.nodes[3]?.inputs.filter((value) => value !== undefined)).toEqual(graph.nodes[2]?.outputs);
     expect(graph.nodes[4]?.attributes).toEqual({ axis: { int: 0 } });
     // The second call leaves the attribute out.

@@ -103,6 +103,7 @@ describe('options', () => {
       keep: ['year'],
       mail: { headers: ['subject'], addresses: true, maxBytes: 1, maxNesting: 1 },
       clean: { rules: ['nfc', 'urls'], minLength: 0, maxLength: 10 },
+      shorten: { maxLength: 700, keep: 'ends' },
       dedup: {
         exact: true,
         near: false,

@@ -102,10 +102,10 @@ function parseEntry(name: string, value: unknown, file: string): HeaderEntry {
   const [begin, end] = offsets as [number, number];
   const bits = sizeOf(shape) * DTYPES[dtype].bits;
   if (!Number.isSafeInteger(bits)) throw fail(`[${shape.join(', ')}] has more elements than any file can hold`);
-  if (bits % 8 !== 0) throw fail(`[${shape.join(', ')}] elements of ${code} do not fill whole bytes`);
+  if (bits % 8 !== 0) throw fail(`[${shape.join(', ')}] elements of ${String(code)} do not fill whole bytes`);
   const bytes = byteLengthOf(dtype, shape);
   if (end - begin !== bytes) {
-    throw fail(`${code}[${shape.join(', ')}] takes ${bytes} bytes, its data_offsets span ${end - begin}`);
+    throw fail(`${String(code)}[${shape.join(', ')}] takes ${bytes} bytes, its data_offsets span ${end - begin}`);
   }
   return { name, dtype, shape, begin, end };
 }
