@@ -78,6 +78,8 @@ class ConfiguredPipeline implements Pipeline {
     const keys = await this.#keys(selected);
     const cache = new Cache(this.#config.cacheDir, createLogger(ignore));
     const entries: PlanEntry[] = [];
+    // What a stage makes, a later one of the same run finds.
+    const made = new Set<string>();
     for (const setup of selected) {
       const { name, evaluate, emit } = setup.stage;
       for (const phase of PHASES) {
@@ -85,7 +87,9 @@ class ConfiguredPipeline implements Pipeline {
         if (phase === 'evaluate' && !evaluate) continue;
         if (phase === 'compress' && !evaluate && !emit) continue;
         const key = (keys.get(name) as PhaseKeys)[phase];
-        const cached = phase === 'emit' ? await isEmitted(this.#config.outDir, key) : await cache.has(phase, key);
+        const isThere = phase === 'emit' ? isEmitted(this.#config.outDir, key) : cache.has(phase, key);
+        const cached = made.has(key) || (await isThere);
+        made.add(key);
         const plugins = setup.plugins
           .filter(
             (active) => setup.registry.groupsOf(active.plugin.name).has(phase) || firstPhase(setup, active) === phase,

@@ -1,5 +1,7 @@
-import { access, constants, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import process from 'node:process';
 
 import type { ResolvedConfig } from '../config/types.ts';
 import { AnnealError } from '../errors/error.ts';
@@ -210,7 +212,7 @@ export class Build {
       train,
       compress: { checks },
       evaluate,
-      timings: this.#timings,
+      timings: [...this.#timings],
       backend: (await this.#scope.opened())?.info,
     });
   }
@@ -290,7 +292,10 @@ export async function prepareCache(cacheDir: string): Promise<void> {
   }
   try {
     await mkdir(cacheDir, { recursive: true });
-    await access(cacheDir, constants.W_OK);
+    // Trying is the only way to know: permissions are not all there is.
+    const probe = join(cacheDir, `.probe.${process.pid}.${randomUUID().slice(0, 8)}.tmp`);
+    await mkdir(probe);
+    await rmdir(probe);
   } catch (error) {
     throw writeError(cacheDir, error);
   }

@@ -13,6 +13,7 @@ const WRITE_FAILURES: Readonly<Record<string, string>> = {
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOTDIR: 'a part of the path is a file',
+  EEXIST: 'a file is in the way',
   EISDIR: 'there is a folder of that name',
   ENAMETOOLONG: 'the name is too long',
   EIO: 'the device reports an error',
@@ -74,7 +75,7 @@ async function placeFolder(from: string, to: string): Promise<void> {
 }
 
 /** Times that another process may put a folder of the same name there between our two steps. */
-const ATTEMPTS = 5;
+const ATTEMPTS = 20;
 
 /** `rename` cannot replace a folder that is not empty: the old one steps aside first. */
 async function replaceFolder(from: string, to: string): Promise<void> {
@@ -105,7 +106,7 @@ async function replaceFolder(from: string, to: string): Promise<void> {
 }
 
 /** Temporary names of {@link writeFolder}, and of `writeFiles` of the graph package. */
-const LEFTOVER = /^\.(?<name>.+)\.(?<pid>\d+)\.[0-9a-f]{8}\.tmp(?<old>\.old\d)?$|^.+\.[0-9a-f-]{36}\.part$/;
+const LEFTOVER = /^\.(?<name>.+)\.(?<pid>\d+)\.[0-9a-f]{8}\.tmp(?<old>\.old\d+)?$|^.+\.[0-9a-f-]{36}\.part$/;
 /** Where process ids say nothing (containers that share a folder), age does. */
 const LEFTOVER_MIN_AGE_MS = 10 * 60_000;
 

@@ -63,7 +63,8 @@ export function parseCondition(metric: string, condition: string): Condition {
       fix: `use ${units.join(', ')}`,
     });
   }
-  return { operator, bound: Number(number) * factor };
+  // Dividing gives the number nearest to what is meant: 94 % is 0.94, and 94 · 0.01 a little more.
+  return { operator, bound: factor < 1 ? Number(number) / (1 / factor) : Number(number) * factor };
 }
 
 /** Everything that a gate can name, with its value. */
