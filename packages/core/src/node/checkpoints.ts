@@ -1,13 +1,21 @@
 import { createHash } from 'node:crypto';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-import { bytesOf, loadTensor, readSafetensors, tensor, type TensorData, writeSafetensors } from '@anneal/graph';
-import { fileSource, writeFiles } from '@anneal/graph/node';
+import {
+  bytesOf,
+  type ByteSource,
+  loadTensor,
+  readSafetensors,
+  tensor,
+  type TensorData,
+  writeSafetensors,
+} from '@anneal/graph';
+import { writeFiles } from '@anneal/graph/node';
 
 import type { Logger } from '../observe/logger.ts';
 import type { Checkpoint, CheckpointStore } from '../train/checkpoint.ts';
-import { writeError } from './files.ts';
+import { codeOf, writeError } from './files.ts';
 
 const [STATE, BEST, PROGRESS] = ['state/', 'best/', 'progress'];
 
@@ -18,7 +26,6 @@ const [STATE, BEST, PROGRESS] = ['state/', 'best/', 'progress'];
 export function checkpointFile(path: string, logger: Logger): CheckpointStore {
   return {
     read: async <P>(): Promise<Checkpoint<P> | undefined> => {
-      if ((await stat(path).catch(() => undefined)) === undefined) return undefined;
       try {
         const tensors = await readChecked(path);
         const { data } = tensors.get(PROGRESS) as TensorData;
@@ -32,6 +39,7 @@ export function checkpointFile(path: string, logger: Logger): CheckpointStore {
         const best = under(BEST);
         return { progress, state: under(STATE), best: Object.keys(best).length > 0 ? best : undefined };
       } catch (error) {
+        if (codeOf(error) === 'ENOENT') return undefined;
         const reason = error instanceof Error ? error.message : String(error);
         logger.warn(`The checkpoint ${path} cannot be read (${reason}); training starts over`);
         return undefined;
@@ -58,11 +66,37 @@ export function checkpointFile(path: string, logger: Logger): CheckpointStore {
 
 /** @throws Error when the bytes are not those that were written: training would go on from wrong weights. */
 async function readChecked(path: string): Promise<ReadonlyMap<string, TensorData>> {
-  const { tensors, metadata } = await readSafetensors(await fileSource(path));
-  const loaded = new Map<string, TensorData>();
-  for (const [name, lazy] of tensors) loaded.set(name, await loadTensor(lazy));
-  if (digestOf(loaded) !== metadata['sha256']) throw new Error('its contents have changed');
-  return loaded;
+  const handle = await open(path, 'r');
+  try {
+    const { tensors, metadata } = await readSafetensors(await sourceOf(path, handle));
+    const loaded = new Map<string, TensorData>();
+    for (const [name, lazy] of tensors) loaded.set(name, await loadTensor(lazy));
+    if (digestOf(loaded) !== metadata['sha256']) throw new Error('its contents have changed');
+    return loaded;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** What one read call of the operating system takes. */
+const MAX_READ = 1 << 30;
+
+/** The file that was opened, also when another build puts its own checkpoint in its place meanwhile. */
+async function sourceOf(name: string, handle: FileHandle): Promise<ByteSource> {
+  const { size } = await handle.stat();
+  return {
+    name,
+    size,
+    read: async (offset, length) => {
+      const bytes = new Uint8Array(length);
+      for (let done = 0; done < length;) {
+        const { bytesRead } = await handle.read(bytes, done, Math.min(MAX_READ, length - done), offset + done);
+        if (bytesRead === 0) throw new Error(`it ends at byte ${offset + done}`);
+        done += bytesRead;
+      }
+      return bytes;
+    },
+  };
 }
 
 function digestOf(tensors: ReadonlyMap<string, TensorData>): string {
