@@ -4,8 +4,9 @@ import { join } from 'node:path';
 
 import { onnxBackend } from '@anneal/backend-onnx';
 import type { Model } from '@anneal/core';
-import { type Graph, loadTensor, tensor, type TensorData, type Value, withParameters, zeros } from '@anneal/graph';
+import { describeGraph, loadTensor, tensor, type TensorData, withParameters, zeros } from '@anneal/graph';
 
+import { lower } from '../packages/backends/onnx/src/lower/index.ts';
 import { featureSpecs } from '../packages/core/src/data/batches.ts';
 import { HookRegistry } from '../packages/core/src/hooks/create.ts';
 import { builtinOptimizer } from '../packages/core/src/train/optimizers.ts';
@@ -72,18 +73,6 @@ async function withLora(model: Model): Promise<Model> {
   const planned = await planAdapters(model.graph, targets, selection, LORA, 1);
   const facts = { dropout: 0, rslora: false, dora: false, modulesToSave: [] };
   return { ...model, graph: insertAdapters(model.graph, planned, facts) };
-}
-
-/** Multiply-adds of every matrix product, times two. */
-function flops(graph: Graph): number {
-  let total = 0;
-  for (const { op, inputs, outputs, attributes } of graph.nodes) {
-    if (!['MatMul', 'Gemm', 'FusedMatMul', 'DynamicQuantizeMatMul'].includes(op)) continue;
-    const transposed = attributes['transA'];
-    const inner = (inputs[0] as Value).dims.at(transposed && 'int' in transposed && transposed.int === 1 ? -2 : -1);
-    total += 2 * (inner as number) * (outputs[0] as Value).dims.reduce((x, y) => x * y, 1);
-  }
-  return total;
 }
 
 const median = (values: readonly number[]): number =>
@@ -155,7 +144,7 @@ try {
   await program.dispose();
   const [square] = await gemmRates(threads);
   const seconds = median(times);
-  const work = flops(graph) / 1e9;
+  const work = describeGraph(graph).work.flops / 1e9;
   const gemmGflops = square?.gflops ?? Number.NaN;
   const result = {
     batch,
@@ -188,7 +177,7 @@ try {
     for (const [key, value] of Object.entries(result))
       console.log(`${key.padEnd(20)} ${typeof value === 'number' ? Number(value.toPrecision(4)) : value}`);
   if (has('profile')) {
-    for (const { op, ms, share } of await operatorTimes(graph, feeds)) {
+    for (const { op, ms, share } of await operatorTimes(lower(graph), feeds)) {
       if (share > 0.002)
         console.log(`${op.padEnd(30)} ${ms.toFixed(1).padStart(8)} ms ${(100 * share).toFixed(1).padStart(6)} %`);
     }

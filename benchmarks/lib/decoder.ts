@@ -8,7 +8,7 @@ import {
   type HeadProducts,
   int8InputGradient,
   int8Linears,
-  int8Matrix,
+  int8Layer,
   type LazyTensor,
   type Ops,
   sizeOf,
@@ -83,9 +83,10 @@ export async function int8Model(model: Model): Promise<Model> {
   const graph = await int8Linears(model.graph);
   const table = graph.parameters.get(TABLE);
   if (table === undefined) throw new Error('the model has no table of embeddings');
-  const { weight, transposed, scale } = await int8Matrix(table.data, { transposed: true });
+  const { forward, backward } = await int8Layer(table.data, { transposed: true });
+  const tensors = { weight: forward.weight, scale: forward.scale, back: backward.weight, backScale: backward.scale };
   const [parameters, outputs] = [new Map(graph.parameters), new Map(graph.outputs)];
-  for (const [name, data] of Object.entries({ weight, transposed, scale })) {
+  for (const [name, data] of Object.entries(tensors)) {
     const value = new Value(`head::${name}`, data.dtype, data.shape);
     parameters.set(value.name, { value, data, trainable: false, transposed: false });
     outputs.set(`head::${name}`, value);
@@ -95,11 +96,11 @@ export async function int8Model(model: Model): Promise<Model> {
 
 /** The output layer in int8, when the model has it so. */
 function int8Head(ops: Ops, outputs: Readonly<Record<string, Value>>): HeadProducts | undefined {
-  const { table, 'head::weight': weight, 'head::transposed': transposed, 'head::scale': scale } = outputs;
-  if (!table || !weight || !transposed || !scale) return undefined;
+  const { table, 'head::weight': weight, 'head::scale': scale, 'head::back': back, 'head::backScale': unit } = outputs;
+  if (!table || !weight || !scale || !back || !unit) return undefined;
   return {
     logits: (h) => ops.int8Matmul(h, weight, scale),
-    back: (p) => int8InputGradient(ops, p, transposed, scale),
+    back: (p) => int8InputGradient(ops, p, back, unit),
     rows: (ids) => ops.take(table, ids),
   };
 }

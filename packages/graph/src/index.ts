@@ -48,7 +48,7 @@ export type { Work } from './describe/work.ts';
 export { chunkedCrossEntropy, type ChunkedCrossEntropyOptions, type HeadProducts } from './chunked-cross-entropy.ts';
 export { embeddingLayers, type LinearLayer, linearLayers } from './linear-layers.ts';
 export { GraphBuilder, type NodeOptions, type ParameterOptions } from './builder.ts';
-export type { Operand, Ops, ReduceOptions } from './ops/types.ts';
+export type { Int8LayerValues, Operand, Ops, ReduceOptions } from './ops/types.ts';
 export {
   bind,
   inline,
@@ -63,7 +63,7 @@ export {
 } from './transform.ts';
 export { constantFolder, foldConstants, type FoldOptions } from './rewrites/fold.ts';
 export { type Simplification, SIMPLIFICATIONS, type Surroundings } from './rewrites/rules.ts';
-export { type Int8Matrix, int8InputGradient, int8Linears, int8Matrix } from './rewrites/int8-linears.ts';
+export { type Int8Matrix, int8InputGradient, int8Layer, int8Linears, int8Matrix } from './rewrites/int8-linears.ts';
 export { simplify } from './rewrites/simplify.ts';
 export {
   applyRewrites,

@@ -1,4 +1,14 @@
-import { type Graph, gradients, GraphBuilder, inline, type NodeRewriter, type Shape, type Value } from '@anneal/graph';
+import {
+  applyRewrites,
+  FUSIONS,
+  type Graph,
+  gradients,
+  GraphBuilder,
+  inline,
+  type NodeRewriter,
+  type Shape,
+  type Value,
+} from '@anneal/graph';
 
 import type { FeatureSpec } from '../data/batches.ts';
 import { AnnealError } from '../errors/error.ts';
@@ -134,7 +144,8 @@ function traceGradients(
     return [ops.where(mask, ops.mul(x, 256 / (256 - dropped)), 0)];
   };
   const modelInputs = Object.fromEntries([...model.graph.inputs.keys()].map((name) => [name, features[name] as Value]));
-  const outputs = inline(g, model.graph, {
+  // Fused before differentiation or never: see FUSIONS.
+  const outputs = inline(g, applyRewrites(model.graph, FUSIONS).graph, {
     inputs: { ...hooks.train.transformInputs.call(modelInputs, step) },
     dims: dimsOf(model.graph, batchSize, length),
     parameter: (name) => parameters.get(name),

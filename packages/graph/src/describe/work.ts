@@ -49,6 +49,7 @@ const FLOPS: Readonly<Record<string, (node: Node) => number>> = {
   MatMul: product(last),
   MatMulInteger: product(last),
   QLinearMatMul: product(last),
+  'anneal.Int8Linear': product(last),
   'com.microsoft.DynamicQuantizeMatMul': product(last),
   'com.microsoft.MatMulIntegerToFloat': product(last),
   'com.microsoft.MatMulNBits': product(last),

@@ -98,7 +98,8 @@ export const linear: Record<
   | 'com.microsoft.FusedMatMul'
   | 'com.microsoft.DynamicQuantizeMatMul'
   | 'com.microsoft.MatMulIntegerToFloat'
-  | 'com.microsoft.MatMulNBits',
+  | 'com.microsoft.MatMulNBits'
+  | 'anneal.Int8Linear',
   InferRule
 > = {
   MatMul: matmul,
@@ -111,4 +112,5 @@ export const linear: Record<
   'com.microsoft.DynamicQuantizeMatMul': dynamicQuantizeMatmul,
   'com.microsoft.MatMulIntegerToFloat': matmulIntegerToFloat,
   'com.microsoft.MatMulNBits': matmulNBits,
+  'anneal.Int8Linear': dynamicQuantizeMatmul,
 };

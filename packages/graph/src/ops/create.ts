@@ -134,6 +134,8 @@ export function createOps(g: GraphBuilder): Ops {
     },
 
     int8Matmul: (x, weight, scale) => g.one('DynamicQuantizeMatMul', [x, weight, scale], { domain: 'com.microsoft' }),
+    int8Linear: (x, { weight, scale, transposed, transposedScale }) =>
+      g.one('Int8Linear', [x, weight, scale, transposed, transposedScale], { domain: 'anneal' }),
 
     layerNorm: (x, scale, bias, { axis = -1, epsilon = 1e-5 } = {}) =>
       g.one('LayerNormalization', [x, scale, bias], {

@@ -12,6 +12,14 @@ export interface ReduceOptions {
   keepdims?: boolean | undefined;
 }
 
+/** A frozen linear layer in int8: {@link Ops.int8Linear}. */
+export interface Int8LayerValues {
+  readonly weight: Value;
+  readonly scale: Value;
+  readonly transposed: Value;
+  readonly transposedScale: Value;
+}
+
 /**
  * The operators of Anneal, with NumPy's and Keras's names: tensors first, then one options object. Each call appends
  * to the graph being traced and returns a symbolic tensor whose dtype and shape are known at once.
@@ -104,6 +112,11 @@ export interface Ops {
    * or `[out]`.
    */
   int8Matmul(x: Value, weight: Value, scale: Value): Value;
+  /**
+   * `int8Matmul` with a frozen weight, and a gradient on the same kernels. `transposed` is int8 `[out, in]`, the weight
+   * rounded once more with a float32 scale for each input.
+   */
+  int8Linear(x: Value, layer: Int8LayerValues): Value;
 
   // Normalisation
   /** Over axes `axis…last` (default the last), then `· scale + bias` (Ba et al., 2016). @defaultValue epsilon `1e-5` */

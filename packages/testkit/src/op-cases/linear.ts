@@ -95,6 +95,7 @@ export const linear: CaseTable<
   | 'com.microsoft.DynamicQuantizeMatMul'
   | 'com.microsoft.MatMulIntegerToFloat'
   | 'com.microsoft.MatMulNBits'
+  | 'anneal.Int8Linear'
   | 'Einsum'
 > = {
   MatMul: [
@@ -182,6 +183,20 @@ export const linear: CaseTable<
     dynamic('one scale', 1),
     dynamic('scales of columns', 3),
     dynamic('zero point and bias', 1, [constant([5], [1], 'int8'), random([3])]),
+  ],
+  'anneal.Int8Linear': [
+    dynamic('a frozen layer', 3, [frozen(bytes([3, 4], 'int8', -127, 127)), scales(4)]),
+    of(
+      'batches',
+      [
+        random([2, 3, 4]),
+        frozen(bytes([4, 2], 'int8', -127, 127)),
+        scales(2),
+        frozen(bytes([2, 4], 'int8', -127, 127)),
+        scales(4),
+      ],
+      { tolerance: DYNAMIC },
+    ),
   ],
   'com.microsoft.MatMulIntegerToFloat': [
     integerToFloat('one scale', bytes([2, 4], 'uint8', 0, 255), 1, [constant([128], [], 'uint8'), undefined]),

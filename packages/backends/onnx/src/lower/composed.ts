@@ -10,6 +10,10 @@ type Composition = (
 
 const first: Composition = (_node, inputs) => [inputs[0]];
 
+/** What the gradient needs is not a part of the forward pass. */
+const int8Linear: Composition = (_node, [x, weight, scale], g) =>
+  x && weight && scale && [g.ops.int8Matmul(x, weight, scale)];
+
 /** Random masks of the runtime cannot be resumed; the engine feeds its own. What is left here is inference. */
 const dropout: Composition = (node, [x, , trainingMode], g) => {
   if (x === undefined || trainingMode !== undefined) return undefined;
@@ -87,6 +91,7 @@ const integerDivision: Composition = (node, [x, y], g) => {
 
 /** Operators, by key, that are replaced in some or all of their forms. */
 export const COMPOSED: Readonly<Record<string, Composition>> = {
+  'anneal.Int8Linear': int8Linear,
   'anneal.StopGradient': first,
   Div: integerDivision,
   Dropout: dropout,

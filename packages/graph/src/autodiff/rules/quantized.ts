@@ -2,7 +2,7 @@ import type { DType } from '../../dtype.ts';
 import { GraphError } from '../../error.ts';
 import { attr, type Value } from '../../ir.ts';
 import { byteLengthOf, isLazy, tensor, tensorFromBytes, bytesOf, type TensorSource } from '../../tensor.ts';
-import { int8InputGradient, int8TwinName } from '../../rewrites/int8-linears.ts';
+import { int8InputGradient } from '../../rewrites/int8-linears.ts';
 import { axisAttribute, product, range, reshaped, unbroadcast } from '../shapes.ts';
 import { once, type VjpContext, type VjpRule } from '../types.ts';
 
@@ -72,20 +72,13 @@ const quantizeLinear: VjpRule = (c) => {
   ];
 };
 
-/**
- * Columns of an int8 weight times their scales: `dX = dY Wᵀ`, in int8 as well where the graph has the transposed weight
- * (see `int8Linears`), else with `W` dequantised for the moment.
- */
+/** Columns of an int8 weight times their scales: `dX = dY Wᵀ` with `W` dequantised for the moment. */
 const dynamicQuantizeMatmul: VjpRule = (c) => {
   const [b, scale] = [c.x(1), c.x(2)];
   const zeroPoint = c.inputs[3];
   const bias = c.inputs[4];
-  const twin = c.g.findParameter(int8TwinName(b.name));
   return [
     () => {
-      if (twin !== undefined && zeroPoint === undefined) {
-        return unbroadcast(c.ops, int8InputGradient(c.ops, c.dy, twin.value, scale), c.x(0).dims);
-      }
       const weight = c.g.one('DequantizeLinear', [b, scale, zeroPoint], { attributes: { axis: { int: b.rank - 1 } } });
       return unbroadcast(c.ops, c.ops.matmul(c.dy, weight, { transposeB: true }), c.x(0).dims);
     },
@@ -95,6 +88,9 @@ const dynamicQuantizeMatmul: VjpRule = (c) => {
     bias && (() => c.ops.sum(c.dy, { axes: range(0, c.dy.rank - 1) })),
   ];
 };
+
+/** In int8 as well, with the weight that was rounded for it: see `int8Linears`. */
+const int8Linear: VjpRule = (c) => [() => int8InputGradient(c.ops, c.dy, c.x(3), c.x(4))];
 
 /** The same bytes under another type: nothing is copied, a lazy tensor stays in its file. */
 function retyped(source: TensorSource, dtype: DType, shape: readonly number[]): TensorSource {
@@ -168,11 +164,16 @@ function layout(c: VjpContext): string {
 }
 
 export const quantizedRules: Record<
-  'DequantizeLinear' | 'QuantizeLinear' | 'com.microsoft.DynamicQuantizeMatMul' | 'com.microsoft.MatMulNBits',
+  | 'DequantizeLinear'
+  | 'QuantizeLinear'
+  | 'anneal.Int8Linear'
+  | 'com.microsoft.DynamicQuantizeMatMul'
+  | 'com.microsoft.MatMulNBits',
   VjpRule
 > = {
   DequantizeLinear: dequantizeLinear,
   QuantizeLinear: quantizeLinear,
+  'anneal.Int8Linear': int8Linear,
   'com.microsoft.DynamicQuantizeMatMul': dynamicQuantizeMatmul,
   'com.microsoft.MatMulNBits': matmulNBits,
 };

@@ -107,13 +107,18 @@ const matMulIntegerToFloat: Kernel = (call) => {
   return rescale(out, arg(call, 2).data[0] as number, arg(call, 3), call.inputs[6]);
 };
 
-/** Inputs: A in floats, quantised on the fly; B, its scale, its zero point, bias. */
-const dynamicQuantizeMatMul: Kernel = (call) => {
+/** A in floats, quantised on the fly, times int8 columns of input 1 with the scales of input 2. */
+function dynamicProduct(call: Parameters<Kernel>[0], zeroPoint?: NdArray, bias?: NdArray): Result {
   const { levels, scale, zero } = dynamicQuantize(arg(call, 0));
   const a = { ...levels, data: levels.data.map((v) => v - zero) };
-  const out = product(call, a, centred(arg(call, 1), call.inputs[3], 'column'));
-  return rescale(out, scale, arg(call, 2), call.inputs[4]);
-};
+  return rescale(product(call, a, centred(arg(call, 1), zeroPoint, 'column')), scale, arg(call, 2), bias);
+}
+
+/** Inputs: A; B, its scale, its zero point, bias. */
+const dynamicQuantizeMatMul: Kernel = (call) => dynamicProduct(call, call.inputs[3], call.inputs[4]);
+
+/** Inputs: A; B and its scale; what the gradient needs. */
+const int8Linear: Kernel = (call) => dynamicProduct(call);
 
 /**
  * `A @ dequantize(B)ᵀ` where row `n` of B is blocks of `block_size` codes of `bits` bits, little end first, each block
@@ -153,7 +158,8 @@ export const quantization: Record<
   | 'QuantizeLinear'
   | 'com.microsoft.DynamicQuantizeMatMul'
   | 'com.microsoft.MatMulIntegerToFloat'
-  | 'com.microsoft.MatMulNBits',
+  | 'com.microsoft.MatMulNBits'
+  | 'anneal.Int8Linear',
   Kernel
 > = {
   MatMulInteger: matMulInteger,
@@ -163,4 +169,5 @@ export const quantization: Record<
   'com.microsoft.DynamicQuantizeMatMul': dynamicQuantizeMatMul,
   'com.microsoft.MatMulIntegerToFloat': matMulIntegerToFloat,
   'com.microsoft.MatMulNBits': matMulNBits,
+  'anneal.Int8Linear': int8Linear,
 };
