@@ -4,7 +4,15 @@ import { join } from 'node:path';
 
 import { onnxBackend } from '@anneal/backend-onnx';
 import type { Model } from '@anneal/core';
-import { describeGraph, loadTensor, tensor, type TensorData, withParameters, zeros } from '@anneal/graph';
+import {
+  describeGraph,
+  loadTensor,
+  rematerialize,
+  tensor,
+  type TensorData,
+  withParameters,
+  zeros,
+} from '@anneal/graph';
 
 import { lower } from '../packages/backends/onnx/src/lower/index.ts';
 import { featureSpecs } from '../packages/core/src/data/batches.ts';
@@ -102,7 +110,9 @@ try {
   };
 
   const start = performance.now();
-  const { graph, updates } = traceStep(source, batch, seq);
+  const traced = traceStep(source, batch, seq);
+  const graph = has('remat') ? rematerialize(traced.graph, RESULT.loss) : traced.graph;
+  const { updates } = traced;
   const traceSeconds = (performance.now() - start) / 1000;
   const tensors: Record<string, TensorData> = {};
   for (const name of trainable) {

@@ -6,7 +6,6 @@ import {
   byteLengthOf,
   chunkedCrossEntropy,
   type HeadProducts,
-  int8InputGradient,
   int8Linears,
   int8Layer,
   type LazyTensor,
@@ -100,7 +99,7 @@ function int8Head(ops: Ops, outputs: Readonly<Record<string, Value>>): HeadProdu
   if (!table || !weight || !scale || !back || !unit) return undefined;
   return {
     logits: (h) => ops.int8Matmul(h, weight, scale),
-    back: (p) => int8InputGradient(ops, p, back, unit),
+    back: (e) => ops.int8Matmul(e, back, unit),
     rows: (ids) => ops.take(table, ids),
   };
 }

@@ -1,3 +1,4 @@
+import { after } from './after.ts';
 import { GraphError } from './error.ts';
 import type { Value } from './ir.ts';
 import type { Ops } from './ops/types.ts';
@@ -18,8 +19,8 @@ export interface ChunkedCrossEntropyOptions {
 export interface HeadProducts {
   /** `h Wᵀ`: `[n, features]` to `[n, classes]`. */
   logits(h: Value): Value;
-  /** `p W`: `[n, classes]` to `[n, features]`. */
-  back(p: Value): Value;
+  /** `e W`: `[n, classes]` to `[n, features]`. The largest element of every row is 1. */
+  back(e: Value): Value;
   /** Rows of W. */
   rows(ids: Value): Value;
 }
@@ -27,7 +28,7 @@ export interface HeadProducts {
 function denseProducts(ops: Ops, table: Value): HeadProducts {
   return {
     logits: (h) => ops.matmul(h, table, { transposeB: true }),
-    back: (p) => ops.matmul(p, table),
+    back: (e) => ops.matmul(e, table),
     rows: (ids) => ops.take(table, ids),
   };
 }
@@ -70,11 +71,15 @@ export function chunkedCrossEntropy(
   const losses: Value[] = [];
   const byHidden: Value[] = [];
   let byWeight: Value | undefined;
+  let previous: Value | undefined;
   for (let start = 0; start < tokens; start += chunk) {
     const part = (x: Value): Value =>
       chunk >= tokens ? x : ops.slice(x, [{ axis: 0, start, end: Math.min(tokens, start + chunk) }]);
-    const result = chunkOf(ops, { h: part(h), ids: part(ids), share: part(share), products }, gradients);
+    // One after the other: only then are the logits of one chunk alone in memory.
+    const rows = previous ? after(ops, part(h), previous) : part(h);
+    const result = chunkOf(ops, { h: rows, ids: part(ids), share: part(share), products }, gradients);
     losses.push(result.loss);
+    previous = result.byHidden ? ops.add(ops.sum(result.byHidden), result.loss) : result.loss;
     if (result.byHidden) byHidden.push(result.byHidden);
     if (result.byWeight) byWeight = byWeight ? ops.add(byWeight, result.byWeight) : result.byWeight;
   }
@@ -106,20 +111,22 @@ function chunkOf(
   { h, ids, share, products }: Chunk,
   gradients: NonNullable<ChunkedCrossEntropyOptions['gradients']>,
 ): ChunkResult {
-  const logits = products.logits(h);
-  const probabilities = ops.softmax(logits);
   const last = { axes: [-1], keepdims: true };
-  // The largest probability is at least 1 / classes: its logarithm is safe where the label's may underflow.
-  const logSumExp = ops.sub(ops.max(logits, last), ops.log(ops.max(probabilities, last)));
-  const target = ops.takeAlongAxis(logits, ops.expandDims(ids, [1]), { axis: -1 });
-  const losses = ops.sub(logSumExp, target);
-  const loss = ops.sum(ops.mul(losses, share));
+  const logits = products.logits(h);
+  const shifted = ops.sub(logits, ops.max(logits, last));
+  // The probabilities times `total`: dividing the results of products is a pass over far fewer elements.
+  const exponentials = ops.exp(shifted);
+  const total = ops.sum(exponentials, last);
+  const target = ops.takeAlongAxis(shifted, ops.expandDims(ids, [1]), { axis: -1 });
+  const loss = ops.sum(ops.mul(ops.sub(ops.log(total), target), share));
   // d loss / d logits is `share · (p − onehot)`; the one-hot part of a product with it is a look-up, or its reverse.
   const byHidden =
-    gradients === 'none' ? undefined : ops.mul(ops.sub(products.back(probabilities), products.rows(ids)), share);
+    gradients === 'none'
+      ? undefined
+      : ops.mul(ops.sub(ops.div(products.back(exponentials), total), products.rows(ids)), share);
   if (gradients !== 'both') return { loss, byHidden };
   const scaled = ops.mul(h, share);
-  const product = ops.matmul(probabilities, scaled, { transposeA: true });
+  const product = ops.matmul(exponentials, ops.div(scaled, total), { transposeA: true });
   const rows = ops.broadcastTo(ops.expandDims(ids, [1]), h.dims);
   return { loss, byHidden, byWeight: ops.scatterAdd(product, rows, ops.neg(scaled), { axis: 0 }) };
 }

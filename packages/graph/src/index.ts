@@ -39,6 +39,7 @@ export {
   type TensorType,
 } from './infer/index.ts';
 export { type GradientOptions, gradients } from './autodiff/gradients.ts';
+export { rematerialize } from './autodiff/rematerialize.ts';
 export { type DifferentiableOp, VJP } from './autodiff/rules/index.ts';
 export { STOP, type StopOp } from './autodiff/stop.ts';
 export type { Pullback, Stop, VjpContext, VjpRule } from './autodiff/types.ts';

@@ -4,7 +4,7 @@ import { GraphBuilder } from '../src/builder.ts';
 import { interpret } from '../src/interpret/evaluate.ts';
 import type { Graph, Value } from '../src/ir.ts';
 import { int8Linears, int8Matrix } from '../src/rewrites/int8-linears.ts';
-import { tensor, type TensorData } from '../src/tensor.ts';
+import { loadTensor, tensor, type TensorData } from '../src/tensor.ts';
 import { inline } from '../src/transform.ts';
 
 /** Reproducible numbers in [-1, 1) (Marsaglia, 2003). */
@@ -94,7 +94,8 @@ describe('int8Matrix', () => {
   it('is at most half a step from the matrix, also of columns of zeros', async () => {
     const source = numbers(7, [9, 4]);
     const data = (source.data as Float32Array).map((value, i) => (i % 4 === 2 ? 0 : value));
-    const { weight, scale } = await int8Matrix(tensor('float32', [9, 4], data));
+    const { weight: lazy, scale } = await int8Matrix(tensor('float32', [9, 4], data));
+    const weight = await loadTensor(lazy);
     for (let i = 0; i < 9; i++) {
       for (let j = 0; j < 4; j++) {
         const [level, step] = [Number(weight.data[i * 4 + j]), Number(scale.data[j])];
@@ -107,7 +108,27 @@ describe('int8Matrix', () => {
   it('reads a table of rows as its transpose', async () => {
     const source = numbers(8, [3, 5]);
     const turned = Float32Array.from({ length: 15 }, (_, i) => Number(source.data[(i % 3) * 5 + Math.floor(i / 3)]));
-    const table = await int8Matrix(source, { transposed: true });
-    expect(table).toEqual(await int8Matrix(tensor('float32', [5, 3], turned)));
+    const [table, matrix] = [
+      await int8Matrix(source, { transposed: true }),
+      await int8Matrix(tensor('float32', [5, 3], turned)),
+    ];
+    expect(table.scale).toEqual(matrix.scale);
+    expect(await loadTensor(table.weight)).toEqual(await loadTensor(matrix.weight));
+  });
+
+  it.each([false, true])('gives any part of itself, transposed: %s', async (transposed) => {
+    const { weight } = await int8Matrix(numbers(9, [5, 7]), { transposed });
+    const whole = await weight.source.read(0, 35);
+    for (const [offset, length] of [
+      [0, 1],
+      [3, 9],
+      [6, 8],
+      [14, 21],
+      [34, 1],
+      [35, 0],
+    ] as const) {
+      expect(await weight.source.read(offset, length)).toEqual(whole.slice(offset, offset + length));
+    }
+    await expect(weight.source.read(30, 6)).rejects.toThrow(/outside|beyond|range/i);
   });
 });

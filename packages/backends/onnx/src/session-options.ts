@@ -22,6 +22,8 @@ export function sessionOptions(config: SessionConfig, folder: string | undefined
     // Errors are thrown; what ORT prints besides is for its developers.
     logSeverityLevel: 4,
     extra: {
+      // What the backward pass computes again would be merged with the original, which would have to be kept then.
+      ...(training && { optimization: { disable_specified_optimizers: 'CommonSubexpressionElimination' } }),
       session: {
         use_deterministic_compute: flag(config.deterministic),
         // A packed weight is a second copy, and one for the forward and one for the backward pass.

@@ -1,3 +1,4 @@
+import { after } from '../after.ts';
 import type { GraphBuilder } from '../builder.ts';
 import { isFloat } from '../dtype.ts';
 import type { Node, Value } from '../ir.ts';
@@ -38,9 +39,10 @@ export class Recomputation {
     const g = this.#g;
     const map = new Map<Value, Value>();
     const inside = new Set(nodes.flatMap(({ outputs }) => outputs));
+    // Without this a runtime would see that the copies equal the originals, and keep those.
     const late = (value: Value): Value => {
       if (!this.#produced.has(value) || !isFloat(value.dtype)) return value;
-      return g.ops.add(value, lateZero(g, grad, value));
+      return after(g.ops, value, grad);
     };
     for (const node of nodes) {
       const inputs = node.inputs.map((value) => {
@@ -61,14 +63,4 @@ export class Recomputation {
       this.#copies.set(node, g.nodes.at(-1) as Node);
     }
   }
-}
-
-/**
- * A zero that is known only after `grad`. Added to what a segment starts from it makes the copies wait for the backward
- * pass; without it a runtime would see that they equal the originals, and keep those.
- */
-function lateZero(g: GraphBuilder, grad: Value, like: Value): Value {
-  const { ops } = g;
-  const first = grad.rank === 0 ? grad : ops.take(ops.reshape(grad, [-1]), g.scalar(0, 'int64'));
-  return ops.cast(ops.mul(first, 0), like.dtype);
 }

@@ -1,15 +1,24 @@
 import { type LinearLayer, linearLayers } from '../linear-layers.ts';
 import type { Graph, Node, Value } from '../ir.ts';
 import type { Ops } from '../ops/types.ts';
-import { loadTensor, tensor, type TensorData, type TensorSource } from '../tensor.ts';
+import { checkRange } from '../formats/source.ts';
+import { type LazyTensor, loadTensor, tensor, type TensorData, type TensorSource } from '../tensor.ts';
 import { rewrite } from '../transform.ts';
 
 /** A matrix `[in, out]` as int8 with a scale for each output. */
 export interface Int8Matrix {
-  /** int8 `[in, out]`. */
-  readonly weight: TensorData;
+  /** int8 `[in, out]`, rounded when it is read: all layers of a model are never in memory together. */
+  readonly weight: LazyTensor;
   /** float32 `[out]`. */
   readonly scale: TensorData;
+}
+
+/** How the elements of a matrix `[in, out]` lie in what it is made from. */
+interface Layout {
+  readonly inDim: number;
+  readonly outDim: number;
+  readonly stepIn: number;
+  readonly stepOut: number;
 }
 
 /**
@@ -17,12 +26,33 @@ export interface Int8Matrix {
  *
  * @param source float32 `[in, out]`; with `transposed`, `[out, in]`.
  */
-export async function int8Matrix(source: TensorSource, options: { transposed?: boolean } = {}): Promise<Int8Matrix> {
-  const { shape, data } = await loadTensor(source);
-  const [rows, columns] = shape as [number, number];
-  const values = data as Float32Array;
-  const [inDim, outDim] = options.transposed ? [columns, rows] : [rows, columns];
-  const [stepIn, stepOut] = options.transposed ? [1, columns] : [columns, 1];
+export async function int8Matrix(
+  source: TensorSource,
+  { transposed = false }: { transposed?: boolean } = {},
+): Promise<Int8Matrix> {
+  const [rows, columns] = source.shape as [number, number];
+  const layout = transposed
+    ? { inDim: columns, outDim: rows, stepIn: 1, stepOut: columns }
+    : { inDim: rows, outDim: columns, stepIn: columns, stepOut: 1 };
+  const scale = scalesOf((await loadTensor(source)).data as Float32Array, layout);
+  const size = rows * columns;
+  const weight: LazyTensor = {
+    dtype: 'int8',
+    shape: [layout.inDim, layout.outDim],
+    source: {
+      name: 'a matrix rounded to int8',
+      size,
+      read: async (offset, length) => {
+        checkRange(weight.source, offset, length);
+        return rounded((await loadTensor(source)).data as Float32Array, scale, layout, offset, length);
+      },
+    },
+    offset: 0,
+  };
+  return { weight, scale: tensor('float32', [layout.outDim], scale) };
+}
+
+function scalesOf(values: Float32Array, { inDim, outDim, stepIn, stepOut }: Layout): Float32Array {
   const scale = new Float32Array(outDim);
   for (let i = 0; i < inDim; i++) {
     for (let j = 0; j < outDim; j++) {
@@ -30,14 +60,29 @@ export async function int8Matrix(source: TensorSource, options: { transposed?: b
     }
   }
   // A column of zeros has any scale.
-  for (let j = 0; j < outDim; j++) scale[j] = (scale[j] as number) / 127 || 1;
-  const weight = new Int8Array(values.length);
-  for (let i = 0; i < inDim; i++) {
-    for (let j = 0; j < outDim; j++) {
-      weight[i * outDim + j] = Math.round((values[i * stepIn + j * stepOut] as number) / (scale[j] as number));
+  return scale.map((largest) => largest / 127 || 1);
+}
+
+/** Added to a double and taken away again it leaves an integer, rounded half to even: much faster than `Math.round`. */
+const ROUND = 1.5 * 2 ** 52;
+
+/** Elements `offset…offset + length` of the rounded matrix. */
+function rounded(
+  values: Float32Array,
+  scale: Float32Array,
+  { outDim, stepIn, stepOut }: Layout,
+  offset: number,
+  length: number,
+): Uint8Array {
+  const levels = new Int8Array(length);
+  for (let at = 0; at < length;) {
+    const first = (offset + at) % outDim;
+    const from = ((offset + at - first) / outDim) * stepIn;
+    for (let j = first; j < outDim && at < length; j++, at++) {
+      levels[at] = (values[from + j * stepOut] as number) / (scale[j] as number) + ROUND - ROUND;
     }
   }
-  return { weight: tensor('int8', [inDim, outDim], weight), scale: tensor('float32', [outDim], scale) };
+  return new Uint8Array(levels.buffer);
 }
 
 /** A matrix for the forward pass, and its transpose for the backward one: each rounded with scales of its own columns. */
@@ -51,10 +96,9 @@ export async function int8Layer(
   source: TensorSource,
   { transposed = false }: { transposed?: boolean } = {},
 ): Promise<Int8Layer> {
-  const data = await loadTensor(source);
   return {
-    forward: await int8Matrix(data, { transposed }),
-    backward: await int8Matrix(data, { transposed: !transposed }),
+    forward: await int8Matrix(source, { transposed }),
+    backward: await int8Matrix(source, { transposed: !transposed }),
   };
 }
 
@@ -102,7 +146,7 @@ export async function int8Linears(
       const name = layers.get(node);
       const layer = name === undefined ? undefined : matrices.get(name);
       if (layer === undefined || x === undefined) return undefined;
-      const shared = (part: string, data: TensorData): Value =>
+      const shared = (part: string, data: TensorSource): Value =>
         g.findParameter(`${name}::${part}`)?.value ?? g.parameter(`${name}::${part}`, data);
       const values = {
         weight: shared('int8', layer.forward.weight),
