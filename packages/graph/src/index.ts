@@ -46,6 +46,7 @@ export { describeGraph, type GraphDescription, type Obstacle, type Port } from '
 export type { Memory, TensorStat } from './describe/memory.ts';
 export type { Work } from './describe/work.ts';
 export { chunkedCrossEntropy, type ChunkedCrossEntropyOptions, type HeadProducts } from './chunked-cross-entropy.ts';
+export { crossEntropy, type CrossEntropyOptions, labelScores, type LabelScores } from './loss/cross-entropy.ts';
 export { embeddingLayers, type LinearLayer, linearLayers } from './linear-layers.ts';
 export { GraphBuilder, type NodeOptions, type ParameterOptions } from './builder.ts';
 export type { Operand, Ops, ReduceOptions } from './ops/types.ts';
