@@ -6,6 +6,7 @@ import { onnxBackend } from '@anneal/backend-onnx';
 import type { Model } from '@anneal/core';
 import {
   describeGraph,
+  int8Linears,
   loadTensor,
   rematerialize,
   tensor,
@@ -29,7 +30,7 @@ import {
 import { insertAdapters, planAdapters, selectLayers } from '../packages/plugins/lora/src/adapters.ts';
 import type { ResolvedOptions } from '../packages/plugins/lora/src/options.ts';
 import { createSelection } from '../packages/plugins/lora/src/targets.ts';
-import { int8Model, nextTokenTask, randomDecoder } from './lib/decoder.ts';
+import { nextTokenTask, randomDecoder } from './lib/decoder.ts';
 import { gemmRates } from './lib/gemm.ts';
 import { operatorTimes } from './lib/profile.ts';
 
@@ -83,6 +84,10 @@ async function withLora(model: Model): Promise<Model> {
   return { ...model, graph: insertAdapters(model.graph, planned, facts) };
 }
 
+async function withInt8(model: Model): Promise<Model> {
+  return { ...model, graph: await int8Linears(model.graph) };
+}
+
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
@@ -92,8 +97,8 @@ try {
   const base = await randomDecoder({ layers, seq }, folder);
   const model = full
     ? { ...base, graph: withParameters(base.graph, () => ({ trainable: true })) }
-    : await (precision === 'int8' ? withLora(base).then(int8Model) : withLora(base));
-  const task = nextTokenTask({ chunk, full });
+    : await (precision === 'int8' ? withLora(base).then(withInt8) : withLora(base));
+  const task = nextTokenTask({ chunk });
   const trainable = [...model.graph.parameters].filter(([, parameter]) => parameter.trainable).map(([name]) => name);
   const optimizer = builtinOptimizer('adamw');
   if (!optimizer) throw new Error('adamw is built in');

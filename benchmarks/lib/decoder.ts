@@ -2,18 +2,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Model, Task } from '@anneal/core';
-import {
-  byteLengthOf,
-  chunkedCrossEntropy,
-  type HeadProducts,
-  int8Linears,
-  int8Layer,
-  type LazyTensor,
-  type Ops,
-  sizeOf,
-  Value,
-  withParameters,
-} from '@anneal/graph';
+import { byteLengthOf, crossEntropy, type LazyTensor, sizeOf, type Value, withParameters } from '@anneal/graph';
 import { fileSource } from '@anneal/graph/node';
 import { buildDecoder, type DecoderConfig, DECODERS, type WeightSpec } from '@anneal/plugin-transformer';
 
@@ -46,62 +35,22 @@ export function smolShape({ layers, seq }: DecoderSize): DecoderConfig {
 }
 
 const ALIGNMENT = 65_536;
-const TABLE = 'model.embed_tokens.weight';
-
-/** The model up to its output layer, with random weights that lie in one file and are never all in memory here. */
+/** The model with random weights that lie in one file and are never all in memory here. */
 export async function randomDecoder(size: DecoderSize, folder: string): Promise<Model> {
   const config = smolShape(size);
   const nowhere = { name: 'nowhere', size: 0, read: () => Promise.reject(new Error('not written yet')) };
   const specs: WeightSpec[] = [];
-  const graph = buildDecoder(
-    config,
-    (spec) => {
-      specs.push(spec);
-      return { dtype: 'float32', shape: spec.shape, source: nowhere, offset: 0 } satisfies LazyTensor;
-    },
-    { output: 'hidden_states' },
-  );
+  const graph = buildDecoder(config, (spec) => {
+    specs.push(spec);
+    return { dtype: 'float32', shape: spec.shape, source: nowhere, offset: 0 } satisfies LazyTensor;
+  });
   const path = join(folder, 'weights.bin');
   const offsets = await writeRandom(path, specs);
   const source = await fileSource(path);
   const placed = withParameters(graph, (name, { data }) => ({
     data: { dtype: data.dtype, shape: data.shape, source, offset: offsets.get(name) as number },
   }));
-  // The output layer is tied to the table, which the loss therefore gets as if the model gave it.
-  const table = placed.parameters.get(TABLE)?.value as Value;
-  return {
-    graph: { ...placed, outputs: new Map([...placed.outputs, ['table', table]]) },
-    config: {},
-    padding: { input_ids: 0 },
-    defaults: {},
-  } as Model;
-}
-
-/** The frozen linear layers and the output layer in int8. */
-export async function int8Model(model: Model): Promise<Model> {
-  const graph = await int8Linears(model.graph);
-  const table = graph.parameters.get(TABLE);
-  if (table === undefined) throw new Error('the model has no table of embeddings');
-  const { forward, backward } = await int8Layer(table.data, { transposed: true });
-  const tensors = { weight: forward.weight, scale: forward.scale, back: backward.weight, backScale: backward.scale };
-  const [parameters, outputs] = [new Map(graph.parameters), new Map(graph.outputs)];
-  for (const [name, data] of Object.entries(tensors)) {
-    const value = new Value(`head::${name}`, data.dtype, data.shape);
-    parameters.set(value.name, { value, data, trainable: false, transposed: false });
-    outputs.set(`head::${name}`, value);
-  }
-  return { ...model, graph: { ...graph, parameters, outputs } };
-}
-
-/** The output layer in int8, when the model has it so. */
-function int8Head(ops: Ops, outputs: Readonly<Record<string, Value>>): HeadProducts | undefined {
-  const { table, 'head::weight': weight, 'head::scale': scale, 'head::back': back, 'head::backScale': unit } = outputs;
-  if (!table || !weight || !scale || !back || !unit) return undefined;
-  return {
-    logits: (h) => ops.int8Matmul(h, weight, scale),
-    back: (e) => ops.int8Matmul(e, back, unit),
-    rows: (ids) => ops.take(table, ids),
-  };
+  return { graph: placed, config: {}, padding: { input_ids: 0 }, defaults: {} } as Model;
 }
 
 async function writeRandom(path: string, specs: readonly WeightSpec[]): Promise<Map<string, number>> {
@@ -136,7 +85,7 @@ async function writeRandom(path: string, specs: readonly WeightSpec[]): Promise<
 }
 
 /** Predicts the next token; `labels` are shifted by the host. */
-export function nextTokenTask(options: { readonly chunk: number; readonly full: boolean }): Task {
+export function nextTokenTask({ chunk }: { readonly chunk: number }): Task {
   const fail = (): never => {
     throw new Error('not used here');
   };
@@ -150,21 +99,7 @@ export function nextTokenTask(options: { readonly chunk: number; readonly full: 
     evaluator: fail,
     monitor: { metric: 'loss', mode: 'min' },
     traceTargets: ({ labels }) => labels as Value,
-    traceWeight: (features, { ops }) => ops.sum(features['label_weights'] as Value),
-    traceLoss: (outputs, targets, { ops, features }) => {
-      const { hidden_states: hidden, table } = outputs;
-      return chunkedCrossEntropy(
-        ops,
-        hidden as Value,
-        table as Value,
-        targets as Value,
-        features['label_weights'] as Value,
-        {
-          chunk: options.chunk,
-          gradients: options.full ? 'both' : 'hidden',
-          products: int8Head(ops, outputs),
-        },
-      );
-    },
+    traceLoss: ({ logits }, targets, { ops, features }) =>
+      crossEntropy(ops, logits as Value, targets, { weights: features['label_weights'], chunk }),
   } as Task;
 }

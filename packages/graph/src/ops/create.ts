@@ -59,6 +59,8 @@ export function createOps(g: GraphBuilder): Ops {
   };
 
   const ops: Ops = {
+    graph: g,
+
     add: binary('Add'),
     sub: binary('Sub'),
     mul: binary('Mul'),

@@ -1,3 +1,4 @@
+import type { GraphBuilder } from '../builder.ts';
 import type { DType } from '../dtype.ts';
 import type { Dim, Value } from '../ir.ts';
 import type { TensorData } from '../tensor.ts';
@@ -27,6 +28,9 @@ export interface Int8LayerValues {
  * Binary operators broadcast as NumPy does. Both operands must have the same dtype; a plain number adapts.
  */
 export interface Ops {
+  /** What the operators append to: for functions that look at how a value came about. */
+  readonly graph: GraphBuilder;
+
   // Elementwise arithmetic
   add(a: Operand, b: Operand): Value;
   sub(a: Operand, b: Operand): Value;

@@ -1,5 +1,5 @@
 import { type LinearLayer, linearLayers } from '../linear-layers.ts';
-import type { Graph, Node, Value } from '../ir.ts';
+import { attr, type Graph, type Node, type Value } from '../ir.ts';
 import type { Ops } from '../ops/types.ts';
 import { checkRange } from '../formats/source.ts';
 import { type LazyTensor, loadTensor, tensor, type TensorData, type TensorSource } from '../tensor.ts';
@@ -134,12 +134,12 @@ export async function int8Linears(
 ): Promise<Graph> {
   const layers = new Map<Node, string>();
   const matrices = new Map<string, Int8Layer>();
-  for (const [node, layer] of linearLayers(graph)) {
+  for (const [node, { layer, transposed }] of productsWithWeights(graph)) {
     const parameter = graph.parameters.get(layer.weight);
     if (parameter === undefined || parameter.trainable || parameter.data.dtype !== 'float32') continue;
     if (!isTarget(layer)) continue;
     layers.set(node, layer.weight);
-    if (!matrices.has(layer.weight)) matrices.set(layer.weight, await int8Layer(parameter.data));
+    if (!matrices.has(layer.weight)) matrices.set(layer.weight, await int8Layer(parameter.data, { transposed }));
   }
   return rewrite(graph, {
     node: (node, [x], g) => {
@@ -157,4 +157,27 @@ export async function int8Linears(
       return [g.scope(node.scope, () => g.ops.int8Linear(x, values))];
     },
   });
+}
+
+/** Linear layers, and output layers that are tied to a table of embeddings, `[out, in]`. */
+function productsWithWeights(graph: Graph): Map<Node, { readonly layer: LinearLayer; readonly transposed: boolean }> {
+  const products = new Map([...linearLayers(graph)].map(([node, layer]) => [node, { layer, transposed: false }]));
+  const names = new Map<Value | undefined, string>([...graph.parameters].map(([name, { value }]) => [value, name]));
+  for (const node of graph.nodes) {
+    const [, table] = node.inputs;
+    const weight = names.get(table);
+    if (node.op !== 'FusedMatMul' || table?.rank !== 2 || weight === undefined || !isTiedProduct(node)) continue;
+    const [outDim, inDim] = table.dims as [number, number];
+    products.set(node, { layer: { path: weight.replace(/\.weight$/, ''), weight, inDim, outDim }, transposed: true });
+  }
+  return products;
+}
+
+function isTiedProduct(node: Node): boolean {
+  const others = ['transA', 'transBatchA', 'transBatchB'];
+  return (
+    attr.int(node, 'transB', 0) === 1 &&
+    attr.float(node, 'alpha', 1) === 1 &&
+    others.every((name) => attr.int(node, name, 0) === 0)
+  );
 }
