@@ -33,6 +33,11 @@ export interface CompileOptions {
    */
   readonly guard?: string | undefined;
   /**
+   * Write updates over the entries themselves, where nothing reads the old elements afterwards, instead of into a second
+   * buffer. A run that fails may leave such entries half written. Not together with `guard`. @defaultValue `false`
+   */
+  readonly inPlace?: boolean | undefined;
+  /**
    * `training`: compiled for a static shape and many runs, weights are not packed a second time. `inference`: fastest
    * forward pass, dynamic shapes allowed. @defaultValue `'inference'`
    */
@@ -51,6 +56,8 @@ export interface BackendState {
   read(names?: readonly string[]): Promise<Record<string, TensorData>>;
   /** Replaces entries. Shapes and dtypes must stay. */
   write(tensors: Tensors): Promise<void>;
+  /** Fills entries with zeros. */
+  clear(names: readonly string[]): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -72,7 +79,8 @@ export interface Program {
 export interface Backend {
   readonly info: BackendInfo;
   compile(graph: Graph, options?: CompileOptions): Promise<Program>;
-  createState(tensors: Tensors): Promise<BackendState>;
+  /** `zeros` are entries that need not be sent. */
+  createState(tensors: Tensors, zeros?: Readonly<Record<string, TensorSpec>>): Promise<BackendState>;
   /** Peak resident memory of whatever executes, in bytes, where it can be told. */
   memory(): Promise<{ readonly peakRssBytes: number | undefined }>;
   close(): Promise<void>;

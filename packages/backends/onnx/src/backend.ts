@@ -9,6 +9,7 @@ import {
   type Parameter,
   type Program,
   type Tensors,
+  type TensorSpec,
   writeOnnx,
 } from '@anneal/graph';
 import type { Channel } from './channel.ts';
@@ -83,8 +84,8 @@ export class OnnxBackend implements Backend {
     return new OnnxProgram({ channel: this.#channel, program, label, modules, inputs, outputs, lease });
   }
 
-  async createState(tensors: Tensors): Promise<BackendState> {
-    return OnnxState.create(this.#channel, this.#counter++, tensors);
+  async createState(tensors: Tensors, zeros: Readonly<Record<string, TensorSpec>> = {}): Promise<BackendState> {
+    return OnnxState.create(this.#channel, this.#counter++, tensors, zeros);
   }
 
   /** The worker is a thread: its memory is the process's. A weight file that two programs map counts twice. */

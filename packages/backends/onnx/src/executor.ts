@@ -2,7 +2,7 @@ import type { TensorData, TypedArray } from '@anneal/graph';
 import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { EDGE_ARRAYS, type EdgeType } from './edge-types.ts';
 import { isMuted, MUTE } from './mute.ts';
-import type { CallName, Calls, CompileRequest, OutputSpec, Request } from './protocol.ts';
+import type { CallName, Calls, CompileRequest, EntrySpec, OutputSpec, Request } from './protocol.ts';
 import { sessionOptions } from './session-options.ts';
 
 /** A result and the buffers in it that need not be copied. */
@@ -65,6 +65,12 @@ export class Executor {
       for (const [name, value] of Object.entries(tensors)) entries.set(name, toTensor(value));
       return answer(undefined);
     },
+    clearState: ({ state, entries }) => {
+      const known = this.#states.get(state) ?? new State();
+      this.#states.set(state, known);
+      for (const [name, spec] of Object.entries(entries)) known.clear(name, spec);
+      return answer(undefined);
+    },
     dropState: ({ state }) => {
       this.#states.delete(state);
       return answer(undefined);
@@ -90,6 +96,12 @@ class State {
 
   set(name: string, value: Tensor): void {
     this.#entries.set(name, value);
+  }
+
+  clear(name: string, spec: EntrySpec): void {
+    const known = this.#entries.get(name);
+    if (known === undefined) this.#entries.set(name, blank(spec));
+    else (known.data as Exclude<TypedArray, BigInt64Array | BigUint64Array>).fill(0);
   }
 
   /** A buffer to write a new value into. */
@@ -118,17 +130,14 @@ async function runMuted(
   inputs: Record<string, Tensor>,
   state: State | undefined,
 ): Promise<Record<string, TensorData>> {
-  const targets = request.outputs.map((spec): [OutputSpec, Tensor] => [
-    spec,
-    spec.update === undefined ? blank(spec) : (state as State).borrow(spec),
-  ]);
+  const targets = request.outputs.map((spec): [OutputSpec, Tensor] => [spec, targetOf(spec, state)]);
   const fetches: Record<string, Tensor | null> = { [MUTE]: null };
   for (const [spec, target] of targets) fetches[spec.name] = target;
   try {
     await session.run(inputs, fetches);
   } catch (error) {
     if (!isMuted(error)) {
-      for (const [spec, target] of targets) if (spec.update !== undefined) state?.giveBack(target);
+      for (const [spec, target] of targets) if (isBorrowed(spec)) state?.giveBack(target);
       throw error;
     }
   }
@@ -136,11 +145,21 @@ async function runMuted(
   for (const [spec, target] of targets) if (spec.update === undefined) results[spec.name] = toData(target);
   const valid = isFinite(results, request.guard);
   for (const [spec, target] of targets) {
-    if (spec.update === undefined) continue;
+    if (!isBorrowed(spec)) continue;
     if (valid) state?.swap(spec.update, target);
     else state?.giveBack(target);
   }
   return results;
+}
+
+/** Where a result is written. */
+function targetOf(spec: OutputSpec, state: State | undefined): Tensor {
+  if (spec.update === undefined) return blank(spec);
+  return spec.inPlace ? (state as State).get(spec.update) : (state as State).borrow(spec);
+}
+
+function isBorrowed(spec: OutputSpec): spec is OutputSpec & { readonly update: string } {
+  return spec.update !== undefined && !spec.inPlace;
 }
 
 /** The runtime allocates the results and copies them out. */
@@ -199,7 +218,7 @@ function copyOf(tensor: Tensor): TensorData {
   return { dtype, shape, data: data.slice() };
 }
 
-function blank({ dtype, shape = [] }: OutputSpec): Tensor {
+function blank({ dtype, shape = [] }: Pick<OutputSpec, 'dtype' | 'shape'>): Tensor {
   const size = shape.reduce((product, dim) => product * dim, 1);
   return toTensor({ dtype, shape, data: new EDGE_ARRAYS[dtype](size) });
 }

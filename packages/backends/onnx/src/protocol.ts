@@ -16,6 +16,13 @@ export interface OutputSpec {
   readonly shape: readonly number[] | undefined;
   /** The entry of the state that it replaces. */
   readonly update: string | undefined;
+  /** It is written over that entry: see `overwritable`. */
+  readonly inPlace: boolean;
+}
+
+export interface EntrySpec {
+  readonly dtype: EdgeType;
+  readonly shape: readonly number[];
 }
 
 export interface CompileRequest {
@@ -56,6 +63,11 @@ export interface Calls {
   readState: [args: { readonly state: number; readonly names: readonly string[] }, result: Record<string, TensorData>];
   /** Adds or replaces entries; the state comes into being with its first call. */
   writeState: [args: { readonly state: number; readonly tensors: Tensors }, result: undefined];
+  /** Fills entries with zeros, making those that are not there. */
+  clearState: [
+    args: { readonly state: number; readonly entries: Readonly<Record<string, EntrySpec>> },
+    result: undefined,
+  ];
   dropState: [args: { readonly state: number }, result: undefined];
 }
 

@@ -1,6 +1,7 @@
 import { type BackendState, GraphError, type TensorData, type Tensors, type TensorSpec } from '@anneal/graph';
 import type { Channel } from './channel.ts';
 import { checkEdgeType, checkTensor } from './interface.ts';
+import type { EntrySpec } from './protocol.ts';
 import { packed } from './transfer.ts';
 
 /** Bytes that are on their way to the worker at a time, beside the tensor itself. */
@@ -19,15 +20,25 @@ export class OnnxState implements BackendState {
     this.specs = specs;
   }
 
-  static async create(channel: Channel, id: number, tensors: Tensors): Promise<OnnxState> {
+  static async create(
+    channel: Channel,
+    id: number,
+    tensors: Tensors,
+    zeros: Readonly<Record<string, TensorSpec>>,
+  ): Promise<OnnxState> {
     const specs = new Map<string, TensorSpec>();
     for (const [name, value] of Object.entries(tensors)) {
       checkEdgeType(`the state "${name}"`, value.dtype);
       checkTensor(`the state "${name}"`, value, value);
       specs.set(name, { dtype: value.dtype, shape: [...value.shape] });
     }
+    for (const [name, { dtype, shape }] of Object.entries(zeros)) {
+      checkEdgeType(`the state "${name}"`, dtype);
+      specs.set(name, { dtype, shape: [...shape] });
+    }
     const state = new OnnxState(channel, id, specs);
     await state.#send(tensors);
+    await state.clear(Object.keys(zeros));
     return state;
   }
 
@@ -45,6 +56,12 @@ export class OnnxState implements BackendState {
     this.assertOpen();
     for (const [name, value] of Object.entries(tensors)) checkTensor(`the state "${name}"`, value, this.#spec(name));
     await this.#send(tensors);
+  }
+
+  async clear(names: readonly string[]): Promise<void> {
+    this.assertOpen();
+    const entries = Object.fromEntries(names.map((name) => [name, this.#spec(name) as EntrySpec]));
+    await this.channel.call('clearState', { state: this.id, entries });
   }
 
   async dispose(): Promise<void> {

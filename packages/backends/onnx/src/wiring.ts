@@ -1,6 +1,7 @@
 import { type CompileOptions, type Graph, GraphError, type TensorSpec, type Value } from '@anneal/graph';
 import { checkEdgeType, fitsShape, staticSpec } from './interface.ts';
 import type { OutputSpec } from './protocol.ts';
+import { overwritable } from './overwrite.ts';
 import type { OnnxState } from './state.ts';
 
 /** How the inputs and outputs of a graph are tied to a state. */
@@ -32,9 +33,10 @@ export function wire(graph: Graph, state: OnnxState | undefined, options: Compil
 function outputSpecs(
   graph: Graph,
   state: OnnxState | undefined,
-  { updates = {}, guard }: CompileOptions,
+  { updates = {}, guard, inPlace = false }: CompileOptions,
   label: string,
 ): OutputSpec[] {
+  if (inPlace && guard !== undefined) throw fail(label, '`inPlace` and `guard` exclude each other');
   const targets = new Map<string, string>();
   for (const [output, entry] of Object.entries(updates)) {
     const value = outputOf(graph, output, '`updates`', label);
@@ -48,11 +50,12 @@ function outputSpecs(
     checkState(label, state, entry, value);
   }
   if (guard !== undefined) checkGuard(outputOf(graph, guard, '`guard`', label), guard, updates, label);
+  const overwrites = inPlace ? overwritable(graph, updates) : new Set<string>();
   return [...graph.outputs].map(([name, value]) => {
     const { dtype } = value;
     checkEdgeType(`"${label}": the output "${name}"`, dtype);
     const update = Object.hasOwn(updates, name) ? updates[name] : undefined;
-    return { name, dtype, shape: staticSpec(value)?.shape, update };
+    return { name, dtype, shape: staticSpec(value)?.shape, update, inPlace: overwrites.has(name) };
   });
 }
 

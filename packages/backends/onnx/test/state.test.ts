@@ -57,6 +57,18 @@ describe.each([
     expect(await state.read()).toEqual({ w: vector(1, 0.5), n: scalar(3) });
   });
 
+  it('starts with zeros where none are sent, and becomes zero again', async () => {
+    const state = await backend().createState({ w: vector(8, 4) }, { n: { dtype: 'float32', shape: [] } });
+    expect(await state.read()).toEqual({ w: vector(8, 4), n: scalar(0) });
+    const program = await backend().compile(decay(), { state, updates, inPlace: true });
+    await program.run({ lr: scalar(0.5) });
+    await program.run({ lr: scalar(0.5) });
+    expect(await state.read()).toEqual({ w: vector(2, 1), n: scalar(2) });
+    await state.clear(['n']);
+    expect(await state.read()).toEqual({ w: vector(2, 1), n: scalar(0) });
+    await expect(state.clear(['m'])).rejects.toThrow(/no entry "m"/);
+  });
+
   it('is shared by programs', async () => {
     const state = await start();
     const step = await backend().compile(decay(), { state, updates });

@@ -1,7 +1,7 @@
 import type { Backend, BackendInfo, BackendState, CompileOptions, Program, Tensors, TensorSpec } from '../backend.ts';
 import { GraphError } from '../error.ts';
 import type { Graph, Value } from '../ir.ts';
-import { loadTensor, type TensorData } from '../tensor.ts';
+import { loadTensor, type TensorData, zeros } from '../tensor.ts';
 import { evaluate } from './evaluate.ts';
 
 const copy = ({ dtype, shape, data }: TensorData): TensorData => ({ dtype, shape: [...shape], data: data.slice() });
@@ -60,6 +60,13 @@ class ReferenceState implements BackendState {
     for (const [name, value] of Object.entries(tensors)) this.set(name, copy(value));
   }
 
+  async clear(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const { dtype, shape } = this.get(name);
+      this.#tensors.set(name, zeros(dtype, shape));
+    }
+  }
+
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#tensors.clear();
@@ -77,7 +84,8 @@ class ReferenceProgram implements Program {
   #disposed = false;
 
   constructor(graph: Graph, state: ReferenceState | undefined, options: CompileOptions) {
-    const { updates = {}, guard, label = graph.name } = options;
+    const { updates = {}, guard, inPlace = false, label = graph.name } = options;
+    if (inPlace && guard !== undefined) throw fail(`"${label}": \`inPlace\` and \`guard\` exclude each other`);
     this.#graph = graph;
     this.#label = label;
     this.#state = state;
@@ -165,8 +173,9 @@ class ReferenceBackend implements Backend {
     return new ReferenceProgram({ ...graph, parameters }, state, options);
   }
 
-  async createState(tensors: Tensors): Promise<BackendState> {
-    return new ReferenceState(tensors);
+  async createState(tensors: Tensors, empty: Readonly<Record<string, TensorSpec>> = {}): Promise<BackendState> {
+    const blank = Object.entries(empty).map(([name, { dtype, shape }]) => [name, zeros(dtype, shape)] as const);
+    return new ReferenceState({ ...tensors, ...Object.fromEntries(blank) });
   }
 
   async memory(): Promise<{ readonly peakRssBytes: number | undefined }> {
