@@ -85,6 +85,9 @@ export class Evaluation {
   }
 }
 
+/** Keeps names of outputs apart from those of inputs: ONNX has one name per value. */
+const OUTPUT = 'evaluation:';
+
 /** The model with what the task evaluates of its outputs. */
 function traceEvaluation(
   forward: Graph,
@@ -112,15 +115,16 @@ function traceEvaluation(
       );
     }
     // A feature that is passed on as it is needs a value of its own: no input can be an output.
-    g.output(name, Object.values(features).includes(value) ? g.ops.identity(value) : value);
+    g.output(OUTPUT + name, Object.values(features).includes(value) ? g.ops.identity(value) : value);
   }
   return g.build({ name: `${graph.name}/evaluation` });
 }
 
-/** Outputs of the first `rows` rows. */
+/** Outputs of the first `rows` rows, under the names that the task gave them. */
 function withoutPadding(outputs: Tensors, rows: number): Tensors {
   return Object.fromEntries(
-    Object.entries(outputs).map(([name, output]) => {
+    Object.entries(outputs).map(([key, output]) => {
+      const name = key.slice(OUTPUT.length);
       const [first] = output.shape;
       if (first === rows) return [name, output];
       const size = rowOf(output, 0).data.length;
