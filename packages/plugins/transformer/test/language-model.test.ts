@@ -90,7 +90,7 @@ describe('a new language model', () => {
     expect(model.graph.outputs.get('logits')!.shape).toEqual(['batch', 'sequence', 40]);
     expect([...model.graph.parameters.values()].every((parameter) => parameter.trainable)).toBe(true);
     expect(plugin.logs.map((entry) => entry.message)).toEqual([
-      'llama: 2 layers of 32 with 4 heads, vocabulary 40, 33.5K parameters',
+      'llama: 2 layers of 32 with 4 heads, vocabulary 40, 33.4K parameters',
     ]);
     expect(toDecoderConfig(decoderConfig(model.config, 'config.json'))).toEqual(model.config);
   });
