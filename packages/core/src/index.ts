@@ -35,6 +35,7 @@ export type { Batch, DataReport, Dataset, Feature, Row, Sample, SplitName } from
 export type { Model } from './model.ts';
 export type { Evaluator, Figure, FigureAxis, Metric, Metrics, TargetSpec, Task } from './task.ts';
 export type {
+  EvaluationStep,
   Optimizer,
   OptimizerConfig,
   RandomSpec,

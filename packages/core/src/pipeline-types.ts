@@ -53,9 +53,14 @@ export interface EvaluateOptions extends Pick<RunOptions, 'signal' | 'onEvent'> 
   readonly rows?: readonly Row[] | undefined;
 }
 
+/** Of a row; of a block of rows, where the task packs the split that is measured. */
 export interface Prediction {
+  /** The row, or the first of the block. */
   readonly row: Row;
-  /** Model outputs of the row by name, e.g. `{ logits: [1.2, -0.7] }`. */
+  /**
+   * Model outputs by name, e.g. `{ logits: [1.2, -0.7] }`, or what the task evaluates where it finds those too large to
+   * keep.
+   */
   readonly outputs: Readonly<Record<string, readonly number[]>>;
 }
 

@@ -1,7 +1,7 @@
 import type { DType, TensorData, Value } from '@anneal/graph';
 
 import type { Row, Sample } from './data/types.ts';
-import type { StepContext } from './train/types.ts';
+import type { EvaluationStep, StepContext } from './train/types.ts';
 
 /** A measured quantity. */
 export interface Metric {
@@ -23,7 +23,7 @@ export interface TargetSpec {
 
 /** Collects a split's predictions batch by batch and turns them into metrics. */
 export interface Evaluator {
-  /** `outputs` are the model's outputs for `rows`, without padding rows. */
+  /** `outputs` are the model's outputs for `rows`, or what `traceEvaluation` made of them, without padding rows. */
   update(rows: readonly Row[], outputs: Readonly<Record<string, TensorData>>): void;
   /** `intervals: false` leaves out the confidence intervals, which cost time. */
   result(options: { readonly intervals: boolean }): Metrics;
@@ -64,6 +64,11 @@ export interface Task {
   readonly targets: Readonly<Record<string, TargetSpec>>;
   /** Adds the target features to a sample. */
   encode(sample: Sample): Sample;
+  /**
+   * The samples of a split from those of its rows, e.g. documents packed into blocks of up to `maxLength`; rows are then
+   * not cut before. Rows that are predicted one by one do not come here. @defaultValue one sample for each row
+   */
+  pack?(samples: readonly Sample[], maxLength: number): readonly Sample[];
   /** Traced: the tensor that the loss compares with, e.g. one-hot `[batch, classes]`. Then `train.transformTargets`. */
   traceTargets(features: Readonly<Record<string, Value>>, step: StepContext): Value;
   /**
@@ -76,6 +81,12 @@ export interface Task {
    * are those of the loss, after `train.transformTargets`. @defaultValue `Σ step.sampleWeights`
    */
   traceWeight?(features: Readonly<Record<string, Value>>, step: StepContext, targets: Value): Value;
+  /**
+   * Traced: what the evaluator gets instead of the model's outputs, where those are too large to keep, as logits over a
+   * vocabulary are. Targets are there as in training; the first axis of what comes back is the batch.
+   * @defaultValue the model's outputs
+   */
+  traceEvaluation?(outputs: Readonly<Record<string, Value>>, step: EvaluationStep): Readonly<Record<string, Value>>;
   evaluator(): Evaluator;
   /** The metric by which early stopping and the best checkpoint are chosen. */
   readonly monitor: { readonly metric: string; readonly mode: 'min' | 'max' };

@@ -14,12 +14,14 @@ import { writeError } from '../node/files.ts';
 import { resolvePackage } from '../node/resolve.ts';
 import type { AuditSection, HonestyCheck, VariantMetrics } from '../report/types.ts';
 import type { Metrics } from '../task.ts';
-import { evaluateSamples } from '../train/forward.ts';
+import { featureSpecs } from '../data/batches.ts';
+import { Evaluation } from '../train/evaluation.ts';
 import type { RunScope } from './context.ts';
 import { backendPackage } from './keys.ts';
 import { measureSpeed } from './measure.ts';
 import { checkTestSplit, type CompressResult } from './phases.ts';
 import { openPredictor, type Predictor } from './predict.ts';
+import { rowsWithin } from './samples.ts';
 import type { StageSetup } from './setup.ts';
 
 export interface EvaluateResult {
@@ -48,22 +50,34 @@ export async function evaluatePhase(
   try {
     const { encoding } = predictors[0] as Predictor;
     const samples = encoding.encode(split, 'test', { targets: false });
+    const measured = task.traceEvaluation === undefined ? samples : encoding.encode(split, 'test', { targets: true });
     const quality: Pick<VariantMetrics, 'metrics' | 'figures'>[] = [];
     for (const [i, { program }] of predictors.entries()) {
       const bar = scope.progress(
         `evaluate ${i === 0 ? 'full precision' : (compressed?.variant ?? 'compressed')}`,
-        split.length,
+        measured.length,
       );
       const evaluator = task.evaluator();
-      await evaluateSamples(program, samples, evaluator, {
-        specs: encoding.specs,
-        inputs: encoding.inputs,
+      const { graph } = models[i] as Model;
+      const evaluation = new Evaluation({
+        backend,
+        graph,
+        task,
+        specs: task.traceEvaluation === undefined ? encoding.specs : featureSpecs(models[i] as Model, task),
         batchSize: config.evaluate.batchSize,
-        signal,
-        onBatch: (done) => {
-          bar.update(done);
-        },
+        maxLength: encoding.maxLength,
+        forward: program,
       });
+      try {
+        await evaluation.run(measured, evaluator, {
+          signal,
+          onBatch: (done) => {
+            bar.update(done);
+          },
+        });
+      } finally {
+        await evaluation.dispose();
+      }
       bar.done();
       quality.push({ metrics: evaluator.result({ intervals: true }), figures: evaluator.figures?.() ?? {} });
     }
@@ -71,7 +85,11 @@ export async function evaluatePhase(
       predictors.map(({ program }) => program),
       encoding,
       samples,
-      { runs: config.evaluate.latencyRuns, batchSize: config.evaluate.batchSize, signal },
+      {
+        runs: config.evaluate.latencyRuns,
+        batchSize: rowsWithin(reference, encoding.maxLength, config.evaluate.batchSize),
+        signal,
+      },
     );
     const predict = async (
       rows: Parameters<EvaluateContext['predict']>[0],

@@ -15,7 +15,7 @@ import type { Optimizer, TrainReport } from '../train/types.ts';
 import { compareOutputs } from './compare.ts';
 import type { RunScope } from './context.ts';
 import { openPredictor, type Predictor } from './predict.ts';
-import { encodingOf, selectRows } from './samples.ts';
+import { encodingOf, maxLengthOf, rowsWithin, selectRows } from './samples.ts';
 import type { StageSetup } from './setup.ts';
 
 export interface DataResult {
@@ -193,7 +193,8 @@ export async function compressPhase(
 ): Promise<CompressResult> {
   const { stage, registry, references } = setup;
   const { hooks } = registry;
-  const rows = probeRows(base, stage.name);
+  const maxLength = maxLengthOf(trained, stage.train === false ? undefined : stage.train.maxLength);
+  const rows = probeRows(base, stage.name, rowsWithin(trained, maxLength, PROBE_ROWS));
   const predictors = new Map<Model, Promise<Predictor>>();
   const predict = async (model: Model, wanted: readonly Row[] = rows): Promise<readonly Tensors[]> => {
     let predictor = predictors.get(model);
@@ -222,10 +223,10 @@ export async function compressPhase(
   }
 }
 
-function probeRows({ dataset, seed }: ModelContext, stage: string): readonly Row[] {
+function probeRows({ dataset, seed }: ModelContext, stage: string, count: number): readonly Row[] {
   const rows = dataset.splits['train'] ?? [];
   const order = random(seed, 'probe', stage).permutation(rows.length);
-  return [...order.subarray(0, PROBE_ROWS)].map((i) => rows[i] as Row);
+  return [...order.subarray(0, count)].map((i) => rows[i] as Row);
 }
 
 type Predict = (model: Model) => Promise<readonly Tensors[]>;

@@ -16,17 +16,41 @@ export function maxLengthOf(model: Model, wanted: number | undefined): number {
   return Math.min(wanted ?? own, own);
 }
 
-/** Turns rows into samples through `data.transformSample` and the task. */
+export interface EncodeOptions {
+  /** Add the task's targets. */
+  readonly targets: boolean;
+  /** Let the task pack the samples. @defaultValue as `targets` */
+  readonly pack?: boolean | undefined;
+}
+
+/** Turns rows into samples through `data.transformSample` and, with targets, the task. */
 export function encodeRows(
   rows: readonly Row[],
   hooks: CallableHooks,
   ctx: SampleContext,
-  options: { readonly targets: boolean },
+  { targets, pack = targets }: EncodeOptions,
 ): readonly Sample[] {
-  return rows.map((row) => {
-    const sample = hooks.data.transformSample.call({ row, features: {} }, ctx);
-    return options.targets ? ctx.task.encode(sample) : sample;
+  const { task, maxLength } = ctx;
+  const packs = pack && task.pack !== undefined;
+  // What is packed is cut into blocks, not off.
+  const own: SampleContext = packs ? { ...ctx, maxLength: Number.POSITIVE_INFINITY } : ctx;
+  const samples = rows.map((row) => {
+    const sample = hooks.data.transformSample.call({ row, features: {} }, own);
+    return targets ? task.encode(sample) : sample;
   });
+  return packs ? (task.pack?.(samples, maxLength) ?? samples) : samples;
+}
+
+/** Elements of outputs that are kept or sent at a time: 64 MiB of float32. */
+const OUTPUT_ELEMENTS = 2 ** 24;
+
+/** How many of `rows` rows have outputs that fit into memory at a time; at least one. */
+export function rowsWithin({ graph }: Model, maxLength: number, rows: number): number {
+  let each = 0;
+  for (const { shape } of graph.outputs.values()) {
+    each += shape.slice(1).reduce<number>((size, dim) => size * (typeof dim === 'number' ? dim : maxLength), 1);
+  }
+  return Math.max(1, Math.min(rows, Math.floor(OUTPUT_ELEMENTS / each)));
 }
 
 /** What turns rows into batches for one model. */
@@ -34,7 +58,7 @@ export interface Encoding {
   readonly specs: readonly FeatureSpec[];
   readonly inputs: ReadonlySet<string>;
   readonly maxLength: number;
-  encode(rows: readonly Row[], split: SplitName | undefined, options: { readonly targets: boolean }): readonly Sample[];
+  encode(rows: readonly Row[], split: SplitName | undefined, options: EncodeOptions): readonly Sample[];
 }
 
 export function encodingOf(

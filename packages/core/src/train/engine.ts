@@ -2,7 +2,6 @@ import {
   type Backend,
   type BackendState,
   loadTensor,
-  type Program,
   repeatedBlocks,
   type TensorData,
   withParameters,
@@ -18,7 +17,7 @@ import type { Model } from '../model.ts';
 import { random } from '../random.ts';
 import type { Metrics, Task } from '../task.ts';
 import type { Checkpoint, CheckpointStore } from './checkpoint.ts';
-import { compileForward, evaluateSamples } from './forward.ts';
+import { Evaluation } from './evaluation.ts';
 import { newProgress, noteEvaluation, type Progress, trainReport } from './progress.ts';
 import { StepPrograms } from './programs.ts';
 import { learningRate } from './schedules.ts';
@@ -71,7 +70,7 @@ class Engine {
   /** State entries of the weights that are evaluated and kept, by parameter. */
   readonly #kept: ReadonlyMap<string, string>;
   #best: Record<string, TensorData> | undefined;
-  #forward: Program | undefined;
+  #evaluation: Evaluation | undefined;
 
   constructor(request: TrainRequest, backend: Backend, state: BackendState, resumed: Checkpoint<Progress> | undefined) {
     const { ctx, specs, samples, trainable } = request;
@@ -158,7 +157,7 @@ class Engine {
 
   async close(): Promise<void> {
     await this.#programs.dispose();
-    await this.#forward?.dispose();
+    await this.#evaluation?.dispose();
     await this.#state.dispose();
   }
 
@@ -225,15 +224,18 @@ class Engine {
     const { config, model } = ctx;
     const state = this.#progress;
     if (validation.length === 0) return;
-    this.#forward ??= await compileForward(this.#backend, model.graph, { state: this.#state, entries: this.#kept });
+    this.#evaluation ??= new Evaluation({
+      backend: this.#backend,
+      graph: model.graph,
+      task,
+      specs,
+      batchSize: this.#request.evaluationBatchSize,
+      maxLength: this.#request.maxLength,
+      weights: { state: this.#state, entries: this.#kept },
+    });
     const evaluator = task.evaluator();
     await this.#stopIfAborted();
-    await evaluateSamples(this.#forward, validation, evaluator, {
-      specs,
-      inputs: new Set(model.graph.inputs.keys()),
-      batchSize: this.#request.evaluationBatchSize,
-      signal: ctx.signal,
-    }).catch(async (error: unknown) => {
+    await this.#evaluation.run(validation, evaluator, { signal: ctx.signal }).catch(async (error: unknown) => {
       await this.#stopIfAborted();
       throw error;
     });

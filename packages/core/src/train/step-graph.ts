@@ -174,7 +174,8 @@ export function traceGradients(source: StepSource, batchSize: number, length: nu
   const outputs = inline(g, applyRewrites(model.graph, FUSIONS).graph, {
     inputs: { ...hooks.train.transformInputs.call(modelInputs, step) },
     dims: dimsOf(model.graph, batchSize, length),
-    parameter: (name) => parameters.get(name),
+    // What this stage leaves as it is, is frozen, whatever the model says: losses ask for it.
+    parameter: (name, { data, transposed }) => parameters.get(name) ?? g.parameter(name, data, { transposed }),
     node: dropout,
   });
   const targets = hooks.train.transformTargets.call(task.traceTargets(features, step), step);

@@ -40,6 +40,13 @@ export interface StepContext {
   random(name: string, shape: readonly number[], distribution: RandomSpec): Value;
 }
 
+/** What tracing an evaluation may use. */
+export interface EvaluationStep {
+  readonly ops: Ops;
+  /** Model inputs and targets of the batch, by name; shapes are static. */
+  readonly features: Readonly<Record<string, Value>>;
+}
+
 export type RandomSpec =
   | { readonly kind: 'uniform'; readonly min?: number | undefined; readonly max?: number | undefined }
   | { readonly kind: 'normal'; readonly mean?: number | undefined; readonly std?: number | undefined }

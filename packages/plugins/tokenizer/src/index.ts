@@ -20,6 +20,7 @@ export {
   type WordCounts,
 } from './bpe/train.ts';
 export { BERT_TOKENS, defineTokenizer, specialTokensOf, type DefineOptions } from './define.ts';
+export { ggufTokenizer } from './format/gguf.ts';
 export { readTokenizer } from './format/read.ts';
 export { specialTokensMap, toTokenizerConfig, toTokenizerJson, type TokenizerConfigOptions } from './format/write.ts';
 export { measureTokenizer, type TokenizerMeasure } from './measure.ts';

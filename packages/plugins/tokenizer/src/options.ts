@@ -6,7 +6,7 @@ import type { DefineOptions } from './define.ts';
 /** Options of {@link tokenizer}. */
 export interface TokenizerOptions extends DefineOptions {
   /**
-   * Folder or `tokenizer.json` of a tokenizer to use as it is, relative to the config: nothing is trained then.
+   * Folder, `tokenizer.json` or `.gguf` file of a tokenizer to use as it is, relative to the config: nothing is trained then.
    * @defaultValue a vocabulary is trained
    */
   from?: string | undefined;

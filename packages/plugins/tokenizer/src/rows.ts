@@ -26,7 +26,9 @@ export function textsOf(row: Row, { text, pair }: Columns): [string] | [string, 
 /** Adds `input_ids`, `attention_mask` and, where the options say so, `token_type_ids` to a sample. */
 export function encodeRow(sample: Sample, tokenizer: Tokenizer, options: ResolvedOptions, maxLength: number): Sample {
   const [text, pair] = textsOf(sample.row, options);
-  const limit = Math.min(maxLength, options.maxLength ?? Infinity, tokenizer.definition.maxLength ?? Infinity);
+  // A tokenizer's own limit is its model's: where samples are cut later, it does not matter how long a text is.
+  const own = maxLength === Infinity ? Infinity : (tokenizer.definition.maxLength ?? Infinity);
+  const limit = Math.min(maxLength, options.maxLength ?? Infinity, own);
   const { ids, typeIds } = tokenizer.encode(text, { pair, maxLength: limit });
   return {
     ...sample,

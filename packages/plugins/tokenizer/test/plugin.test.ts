@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -190,6 +190,19 @@ describe('option `from`', () => {
     expect(harness.dependencies).toEqual([join(folder, from)]);
     expect(harness.artifacts.text('tokenizer.json')).toBe(original.artifacts.text('tokenizer.json'));
     expect(harness.sample(rows[50]!)).toEqual(original.sample(rows[50]!));
+  });
+
+  it('cuts no text that is cut later, whatever its model takes', async () => {
+    const config = JSON.parse((await trained()).artifacts.text('tokenizer_config.json')) as object;
+    const short = join(folder, 'short');
+    await mkdir(short);
+    await copyFile(join(folder, 'tokenizer.json'), join(short, 'tokenizer.json'));
+    await writeFile(join(short, 'tokenizer_config.json'), JSON.stringify({ ...config, model_max_length: 16 }));
+    const harness = await new Harness().setUp(tokenizer({ from: short }));
+    await harness.data(splits);
+    const text = 'word '.repeat(40);
+    expect(harness.sample({ text }, 512)['input_ids']).toHaveLength(16);
+    expect((harness.sample({ text }, Infinity)['input_ids'] as Int32Array).length).toBeGreaterThan(40);
   });
 
   it('takes a shorter length from the options', async () => {

@@ -14,9 +14,10 @@ import {
 } from '@anneal/graph';
 
 import { type ClassifierConfig, fromConfig } from './config.ts';
+import { decoderConfig } from './decoders.ts';
 import { initialWeights } from './initialize.ts';
-import type { WeightSpec } from './layers/context.ts';
-import { createModel } from './model.ts';
+import type { WeightSource, WeightSpec } from './layers/context.ts';
+import { createDecoder, createModel } from './model.ts';
 
 /** A checkpoint in Hugging Face's form. */
 export interface Checkpoint {
@@ -57,24 +58,58 @@ export async function fromCheckpoint(checkpoint: Checkpoint, options: FromCheckp
   const { override = (config) => config, seed = 0, newClassifier = false, onMissing } = options;
   const config = override(fromConfig(checkpoint.config, checkpoint.name));
   const { architecture, shape } = config;
+  const { classifier, pooler } = architecture;
+  return filled(checkpoint, shape.numHiddenLayers, (weights) => createModel(config, weights), {
+    fresh: initialWeights(shape, seed, architecture.embeddings.word),
+    isNew: (name) => newClassifier && name.startsWith(`${classifier}.`),
+    isOptional: (name) => name.startsWith(`${classifier}.`) || name.startsWith(`${pooler.path}.`),
+    onMissing,
+  });
+}
+
+/**
+ * A causal language model with the weights of a checkpoint, which become float32.
+ *
+ * @throws AnnealError `ANNEAL_E_MODEL` when config.json describes something that is not built, or a weight is missing
+ * or of another shape.
+ */
+export async function decoderFromCheckpoint(checkpoint: Checkpoint): Promise<Model> {
+  const config = decoderConfig(checkpoint.config, checkpoint.name);
+  return filled(checkpoint, config.shape.numHiddenLayers, (weights) => createDecoder(config, weights), {});
+}
+
+interface FillOptions {
+  /** Weights that the checkpoint may lack. */
+  readonly isOptional?: ((name: string) => boolean) | undefined;
+  /** Weights that are not taken from it. */
+  readonly isNew?: ((name: string) => boolean) | undefined;
+  /** What they start as. */
+  readonly fresh?: WeightSource | undefined;
+  readonly onMissing?: ((names: readonly string[]) => void) | undefined;
+}
+
+/** Builds a model and gives it the weights of a checkpoint. */
+async function filled(
+  checkpoint: Checkpoint,
+  layers: number,
+  create: (weights: WeightSource) => Model,
+  { isOptional, isNew, fresh, onMissing }: FillOptions,
+): Promise<Model> {
   // Every layer has weights of its own: this bounds the work before any of it is done.
-  if (shape.numHiddenLayers > checkpoint.tensors.size) {
-    throw refuse(checkpoint, `has ${checkpoint.tensors.size} tensors, too few for ${shape.numHiddenLayers} layers`);
+  if (layers > checkpoint.tensors.size) {
+    throw refuse(checkpoint, `has ${checkpoint.tensors.size} tensors, too few for ${layers} layers`);
   }
   const specs = new Map<string, WeightSpec>();
-  const model = createModel(config, (spec) => {
+  const model = create((spec) => {
     specs.set(spec.name, spec);
     return { dtype: 'float32', shape: spec.shape, source: NOTHING, offset: 0 } satisfies LazyTensor;
   });
-  const fresh = initialWeights(shape, seed, architecture.embeddings.word);
-  const optional = [`${architecture.classifier}.`, `${architecture.pooler.path}.`];
   const missing: string[] = [];
   const weights = new Map<string, TensorSource>();
   for (const spec of specs.values()) {
-    const anew = newClassifier && spec.name.startsWith(`${architecture.classifier}.`);
-    const found = anew ? undefined : find(checkpoint.tensors, spec.name);
+    const found = isNew?.(spec.name) ? undefined : find(checkpoint.tensors, spec.name);
     if (found !== undefined) weights.set(spec.name, await adapt(checkpoint, spec, found));
-    else if (optional.some((prefix) => spec.name.startsWith(prefix))) {
+    else if (fresh !== undefined && isOptional?.(spec.name)) {
       missing.push(spec.name);
       weights.set(spec.name, fresh(spec));
     } else {

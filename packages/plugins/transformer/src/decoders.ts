@@ -42,10 +42,15 @@ export interface DecoderArchitecture {
   readonly head: string;
 }
 
+/** Tokens that a config.json names, by role. */
+export type TokenIds = Readonly<Partial<Record<'bos' | 'eos' | 'pad', number | undefined>>>;
+
 /** What config.json says of a decoder. */
 export interface DecoderConfig {
   readonly architecture: DecoderArchitecture;
   readonly shape: DecoderShape;
+  /** @defaultValue none */
+  readonly tokenIds?: TokenIds | undefined;
 }
 
 export type DecoderName = 'llama';
@@ -89,6 +94,28 @@ const KEYS: { readonly [K in keyof DecoderShape]: readonly [string, DecoderShape
   attentionBias: ['attention_bias', false],
   mlpBias: ['mlp_bias', false],
 };
+
+/** Names in config.json. */
+export const DECODER_KEYS: Readonly<Record<keyof DecoderShape, string>> = Object.fromEntries(
+  Object.entries(KEYS).map(([key, [name]]) => [key, name]),
+) as Record<keyof DecoderShape, string>;
+
+const TOKEN_KEYS = { bos: 'bos_token_id', eos: 'eos_token_id', pad: 'pad_token_id' } as const;
+
+/** Hugging Face config.json of a decoder. */
+export function toDecoderConfig({ architecture, shape, tokenIds = {} }: DecoderConfig): JsonObject {
+  const sizes = (Object.keys(KEYS) as (keyof DecoderShape)[]).map((key) => [DECODER_KEYS[key], shape[key]]);
+  const ids = Object.entries(TOKEN_KEYS).flatMap(([role, name]) => {
+    const id = tokenIds[role as keyof TokenIds];
+    return id === undefined ? [] : [[name, id]];
+  });
+  return {
+    architectures: [architecture.className],
+    model_type: architecture.modelType,
+    ...(Object.fromEntries([...sizes, ...ids]) as JsonObject),
+    torch_dtype: 'float32',
+  };
+}
 
 const SIZES = [
   'vocabSize',
@@ -138,7 +165,18 @@ export function decoderConfig(json: JsonObject, file: string): DecoderConfig {
   }
   const config = { architecture: DECODERS[type as DecoderName], shape: shape as unknown as DecoderShape };
   checkDecoder(config.shape, refuse);
-  return config;
+  return { ...config, tokenIds: tokenIdsOf(json) };
+}
+
+/** Several ids of one role, as chat models have ends, count as the first. */
+function tokenIdsOf(json: JsonObject): TokenIds {
+  const ids: Partial<Record<keyof TokenIds, number>> = {};
+  for (const [role, name] of Object.entries(TOKEN_KEYS)) {
+    const given = json[name];
+    const id = Array.isArray(given) ? (given as readonly JsonValue[])[0] : given;
+    if (typeof id === 'number' && Number.isInteger(id) && id >= 0) ids[role as keyof TokenIds] = id;
+  }
+  return ids;
 }
 
 /** What `rope_parameters` (`rope_scaling` of older files) says, when it is plain rotation. */
@@ -152,7 +190,7 @@ function ropeOf(json: JsonObject, refuse: (message: string) => AnnealError): Jso
 }
 
 /** What no table of types can say. @throws what `refuse` makes */
-function checkDecoder(shape: DecoderShape, refuse: (message: string) => AnnealError): void {
+export function checkDecoder(shape: DecoderShape, refuse: (message: string) => AnnealError): void {
   const { numAttentionHeads, numKeyValueHeads, headDim, hiddenAct } = shape;
   if (numAttentionHeads % numKeyValueHeads !== 0) {
     throw refuse(`${numAttentionHeads} attention heads are not a multiple of ${numKeyValueHeads} key-value heads`);

@@ -1,8 +1,15 @@
 import { random } from '@anneal/core';
 import { sizeOf, tensor } from '@anneal/graph';
 
-import type { TransformerShape } from './architectures.ts';
 import type { WeightSource } from './layers/context.ts';
+
+/** What initial weights depend on. */
+export interface InitialShape {
+  readonly initializerRange: number;
+  readonly hiddenSize: number;
+  /** Without one, all vectors are alike. */
+  readonly padTokenId?: number | undefined;
+}
 
 /**
  * Weights to train from: normal with standard deviation `initializerRange`, biases 0, normalisations 1 and 0, the vector
@@ -11,7 +18,7 @@ import type { WeightSource } from './layers/context.ts';
  * @param wordEmbeddings Module path of the table that has a vector for the padding token.
  */
 export function initialWeights(
-  { initializerRange, padTokenId, hiddenSize }: TransformerShape,
+  { initializerRange, padTokenId, hiddenSize }: InitialShape,
   seed: number,
   wordEmbeddings: string,
 ): WeightSource {
@@ -19,7 +26,9 @@ export function initialWeights(
     const size = sizeOf(shape);
     if (init !== 'normal') return tensor('float32', shape, new Float32Array(size).fill(init === 'ones' ? 1 : 0));
     const data = random(seed, 'init', name).normal(size, { std: initializerRange });
-    if (name === `${wordEmbeddings}.weight`) data.fill(0, padTokenId * hiddenSize, (padTokenId + 1) * hiddenSize);
+    if (padTokenId !== undefined && name === `${wordEmbeddings}.weight`) {
+      data.fill(0, padTokenId * hiddenSize, (padTokenId + 1) * hiddenSize);
+    }
     return tensor('float32', shape, data);
   };
 }

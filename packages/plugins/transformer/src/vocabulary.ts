@@ -5,13 +5,18 @@ export interface Vocabulary {
   /** One more than the largest id. */
   readonly size: number;
   readonly padTokenId: number | undefined;
+  readonly bosTokenId?: number | undefined;
+  readonly eosTokenId?: number | undefined;
 }
 
 /** Names that padding tokens have, when the tokenizer does not say which it is. */
 const PADDING = ['[PAD]', '<pad>', '<|pad|>', '<|padding|>'];
 
-/** Reads the size of the vocabulary and the padding token from a Hugging Face tokenizer.json. */
-export function vocabularyOf(tokenizer: JsonObject): Vocabulary | undefined {
+/**
+ * Reads the size of the vocabulary and the padding token from a Hugging Face tokenizer.json, and the tokens that begin
+ * and end a text from the tokenizer_config.json beside it.
+ */
+export function vocabularyOf(tokenizer: JsonObject, config: JsonObject = {}): Vocabulary | undefined {
   const ids = new Map<string, number>();
   const model = object(tokenizer['model']);
   const vocab = model['vocab'];
@@ -29,8 +34,14 @@ export function vocabularyOf(tokenizer: JsonObject): Vocabulary | undefined {
   let size = 0;
   for (const id of ids.values()) size = Math.max(size, id + 1);
   const declared = object(tokenizer['padding'])['pad_id'];
+  const idOf = (key: string): number | undefined => {
+    const given = config[key];
+    const token = typeof given === 'string' ? given : object(given)['content'];
+    return typeof token === 'string' ? ids.get(token) : undefined;
+  };
   const named = PADDING.map((token) => ids.get(token)).find((id) => id !== undefined);
-  return { size, padTokenId: typeof declared === 'number' ? declared : named };
+  const padTokenId = typeof declared === 'number' ? declared : (idOf('pad_token') ?? named);
+  return { size, padTokenId, bosTokenId: idOf('bos_token'), eosTokenId: idOf('eos_token') };
 }
 
 function object(value: JsonValue | undefined): JsonObject {

@@ -190,6 +190,8 @@ describe('errors', () => {
       { hiddenDropoutProb: 1 },
       { pooling: 'max' },
       { from: 'bert', hiddenSize: 16, hiddenDropoutProb: 0 },
+      { architecture: 'llama', pooling: 'mean', hiddenDropoutProb: 0 },
+      { architecture: 'bert', tieWordEmbeddings: true },
     ];
     const messages = await Promise.all(
       wrong.map((given) => failure(setupPlugin(transformer(given as TransformerOptions)))),
@@ -201,7 +203,7 @@ describe('errors', () => {
         "ANNEAL_E_OPTIONS
       option \`numAttentionHeads\` must divide \`hiddenSize\`, which is 768, received 7",
         "ANNEAL_E_OPTIONS
-      option \`architecture\` must be one of "bert", "distilbert" (did you mean "bert"?), received "brt"",
+      option \`architecture\` must be one of "bert", "distilbert", "llama" (did you mean "bert"?), received "brt"",
         "ANNEAL_E_OPTIONS
       option \`hiddenAct\` must be one of "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", "tanh" (did you mean "gelu"?), received "gleu"",
         "ANNEAL_E_OPTIONS
@@ -215,6 +217,10 @@ describe('errors', () => {
       option \`pooling\` must be ("cls" | "mean"), received "max"",
         "ANNEAL_E_OPTIONS
       option \`from\` must be alone: the checkpoint decides \`hiddenSize\`, received "bert"",
+        "ANNEAL_E_OPTIONS
+      option \`architecture\` must be a family that has \`hiddenDropoutProb\`, \`pooling\`, received "llama"",
+        "ANNEAL_E_OPTIONS
+      option \`architecture\` must be a family that has \`tieWordEmbeddings\`, received "bert"",
       ]
     `);
   });

@@ -1,7 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
+import type { AnnealError } from '@anneal/core';
+
 import { problem } from '../problems.ts';
+import { ggufTokenizer } from './gguf.ts';
+import { toTokenizerConfig, toTokenizerJson } from './write.ts';
 
 /** The two files of a tokenizer, as text. */
 export interface TokenizerFiles {
@@ -11,10 +15,12 @@ export interface TokenizerFiles {
 }
 
 /**
- * Reads a tokenizer from a folder, or from its `tokenizer.json` with the `tokenizer_config.json` beside it.
+ * Reads a tokenizer from a folder, from its `tokenizer.json` with the `tokenizer_config.json` beside it, or from a
+ * `.gguf` file.
  * @throws AnnealError `TOKENIZER_E_FILE` when there is none
  */
 export async function loadTokenizerFiles(path: string): Promise<TokenizerFiles> {
+  if (path.toLowerCase().endsWith('.gguf')) return fromGguf(path);
   try {
     const isFolder = (await stat(path)).isDirectory();
     const folder = isFolder ? path : dirname(path);
@@ -27,11 +33,33 @@ export async function loadTokenizerFiles(path: string): Promise<TokenizerFiles> 
     );
     return { tokenizer, config };
   } catch (cause) {
-    throw problem('TOKENIZER_E_FILE', `cannot read a tokenizer from ${path}: ${(cause as Error).message}`, {
-      cause,
-      file: path,
-      path: ['from'],
-      fix: 'give the path of a `tokenizer.json` or of the folder that holds it',
-    });
+    throw unreadable(path, cause);
   }
+}
+
+/** Written as files: what is emitted is the tokenizer alone. */
+async function fromGguf(path: string): Promise<TokenizerFiles> {
+  // Only here: reading other tokenizers needs nothing of it.
+  const { loadGguf } = await import('@anneal/graph/node');
+  const { metadata } = await loadGguf(path).catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
+  const definition = ggufTokenizer(metadata);
+  const chatTemplate = metadata.get('tokenizer.chat_template');
+  const config = {
+    ...toTokenizerConfig(definition),
+    ...(typeof chatTemplate === 'string' && { chat_template: chatTemplate }),
+  };
+  // The limit is the model's, not a wish to cut: it stays in the config.
+  const tokenizer = toTokenizerJson({ ...definition, maxLength: undefined });
+  return { tokenizer: JSON.stringify(tokenizer), config: JSON.stringify(config) };
+}
+
+function unreadable(path: string, cause: unknown): AnnealError {
+  return problem('TOKENIZER_E_FILE', `cannot read a tokenizer from ${path}: ${(cause as Error).message}`, {
+    cause,
+    file: path,
+    path: ['from'],
+    fix: 'give the path of a `tokenizer.json`, of the folder that holds it, or of a GGUF file',
+  });
 }

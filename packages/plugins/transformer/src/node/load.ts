@@ -3,9 +3,11 @@ import { join, resolve } from 'node:path';
 
 import { AnnealError, type JsonObject, type Model } from '@anneal/core';
 import type { TensorSource } from '@anneal/graph';
-import { loadSafetensors } from '@anneal/graph/node';
+import { loadGguf, loadSafetensors } from '@anneal/graph/node';
 
-import { type Checkpoint, fromCheckpoint, type FromCheckpointOptions } from '../checkpoint.ts';
+import { type Checkpoint, decoderFromCheckpoint, fromCheckpoint, type FromCheckpointOptions } from '../checkpoint.ts';
+import { DECODERS } from '../decoders.ts';
+import { ggufCheckpoint } from '../gguf.ts';
 
 /** Files of a checkpoint folder. */
 const CHECKPOINT_FILES = {
@@ -15,10 +17,15 @@ const CHECKPOINT_FILES = {
   index: 'model.safetensors.index.json',
 } as const;
 
-/** A checkpoint folder of a project and the files that a model in it depends on. */
-export function checkpointFiles(root: string, from: string): { readonly dir: string; readonly files: string[] } {
-  const dir = resolve(root, from);
-  return { dir, files: Object.values(CHECKPOINT_FILES).map((name) => join(dir, name)) };
+/** A checkpoint of a project and the files that a model from it depends on. */
+export function checkpointFiles(root: string, from: string): { readonly path: string; readonly files: string[] } {
+  const path = resolve(root, from);
+  if (isGguf(path)) return { path, files: [path] };
+  return { path, files: Object.values(CHECKPOINT_FILES).map((name) => join(path, name)) };
+}
+
+function isGguf(path: string): boolean {
+  return path.toLowerCase().endsWith('.gguf');
 }
 
 /** A larger config.json is none. */
@@ -26,25 +33,38 @@ const MAX_JSON_BYTES = 64 * 2 ** 20;
 
 /**
  * Reads a folder in Hugging Face's form: `config.json` and `model.safetensors`, or several files with
- * `model.safetensors.index.json`.
+ * `model.safetensors.index.json`; or a GGUF file. `options` are about classifiers.
  *
  * @throws AnnealError `ANNEAL_E_MODEL` when a file is missing or damaged, or describes something that is not built.
  */
 export async function loadHuggingFace(dir: string, options: FromCheckpointOptions = {}): Promise<Model> {
-  return fromCheckpoint(await openCheckpoint(dir), options);
+  const checkpoint = await openCheckpoint(dir);
+  const isDecoder = Object.hasOwn(DECODERS, String(checkpoint.config['model_type']));
+  return isDecoder ? decoderFromCheckpoint(checkpoint) : fromCheckpoint(checkpoint, options);
 }
 
-/** Opens a checkpoint folder; tensors stay in their files until they are used. */
+/** Opens a checkpoint folder or a GGUF file; tensors stay in their files until they are used. */
 export async function openCheckpoint(dir: string): Promise<Checkpoint> {
+  if (isGguf(dir)) return openGguf(dir);
   const file = join(dir, CHECKPOINT_FILES.config);
   const config = await readJson(file);
   if (config === undefined) {
     throw new AnnealError('ANNEAL_E_MODEL', `there is no checkpoint in "${dir}": config.json is missing`, {
       file,
-      fix: 'give a folder with config.json and model.safetensors',
+      fix: 'give a folder with config.json and model.safetensors, or a .gguf file',
     });
   }
   return { config, tensors: await openTensors(dir), name: file };
+}
+
+async function openGguf(file: string): Promise<Checkpoint> {
+  const gguf = await loadGguf(file).catch((error: unknown) => {
+    throw new AnnealError('ANNEAL_E_MODEL', `the GGUF file cannot be read: ${messageOf(error)}`, {
+      file,
+      cause: error,
+    });
+  });
+  return ggufCheckpoint(gguf, file);
 }
 
 async function openTensors(dir: string): Promise<ReadonlyMap<string, TensorSource>> {
