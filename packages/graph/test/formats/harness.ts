@@ -48,20 +48,3 @@ export function countingSource(source: ByteSource, size: number = source.size): 
     },
   };
 }
-
-/** Random edits of a file: flipped, removed, inserted, repeated and zeroed bytes. */
-export function mutate(bytes: Uint8Array, random: () => number): Uint8Array {
-  const out = Array.from(bytes);
-  const edits = 1 + Math.floor(random() * 4);
-  for (let i = 0; i < edits && out.length > 0; i++) {
-    const at = Math.floor(random() * out.length);
-    const kind = Math.floor(random() * 6);
-    if (kind === 0) out[at] = (out[at] as number) ^ (1 << Math.floor(random() * 8));
-    else if (kind === 1) out[at] = Math.floor(random() * 256);
-    else if (kind === 2) out.splice(at, 1 + Math.floor(random() * 8));
-    else if (kind === 3) out.splice(at, 0, ...Array.from({ length: 1 + Math.floor(random() * 8) }, () => 0xff));
-    else if (kind === 4) out.splice(at, 0, ...out.slice(at, at + Math.floor(random() * 32)));
-    else out.length = at;
-  }
-  return Uint8Array.from(out);
-}

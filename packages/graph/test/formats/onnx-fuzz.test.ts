@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { GraphError } from '../../src/error.ts';
 import { readOnnx } from '../../src/formats/onnx/read.ts';
 import { memorySource } from '../../src/formats/source.ts';
-import { mutate } from './harness.ts';
+import { mutate } from './mutate.ts';
 
 describe('random edits', () => {
   it.each(['names', 'branches', 'functions', 'tensors', 'external', 'attributes'])(

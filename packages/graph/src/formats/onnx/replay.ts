@@ -209,6 +209,7 @@ export class Replay {
       outputs: proto.output.map((name) => name !== ''),
       names: proto.output,
       scope: scopeOfNode(proto) || scope.module,
+      name: proto.name || undefined,
       types,
     });
   }
