@@ -1,13 +1,19 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  type ByteSource,
   canonicalize,
   describeGraph,
+  gradients,
+  GraphBuilder,
   GraphError,
+  inline,
   memorySource,
   readGguf,
   readOnnx,
   readSafetensors,
+  sizeOf,
+  valuesOf,
   writeOnnx,
 } from '@anneal/graph';
 import { seededRandom } from '@anneal/testkit';
@@ -51,13 +57,26 @@ function filesOf(folder: string, extension: string, limit: number = Infinity): [
     .map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))]);
 }
 
-/** Reads a model and does what commands do with one. */
+const MAX_TRAINED = 1e6;
+
+/** Reads a model, with its sizes open and with some bound, and does what commands do with one. */
 async function useModel(bytes: Uint8Array): Promise<void> {
   const weights = memorySource(new Uint8Array(768), 'w.bin');
-  const graph = await readOnnx(memorySource(bytes, 'm.onnx'), { external: () => Promise.resolve(weights) });
+  const source = memorySource(bytes, 'm.onnx');
+  const external = (): Promise<ByteSource> => Promise.resolve(weights);
+  const graph = await readOnnx(source, { external });
   describeGraph(graph);
-  const { graph: canonical } = canonicalize(graph);
+  await writeOnnx(graph);
+  const { graph: canonical } = canonicalize(await readOnnx(source, { external, dims: { batch: 2, unknown_0: 3 } }));
   await writeOnnx(canonical);
+  // Gradients are made for sizes that a machine can train.
+  if ([...valuesOf(canonical)].some(({ shape }) => sizeOf(shape.map(Number)) > MAX_TRAINED)) return;
+  const g = new GraphBuilder();
+  const outputs = Object.values(inline(g, canonical)).filter(({ dtype }) => dtype === 'float32');
+  const weightsOf = [...canonical.parameters.keys()].flatMap((name) => g.findParameter(name)?.value ?? []);
+  const inputs = g.nodes.flatMap((node) => node.inputs).filter((value) => value !== undefined);
+  const wrt = [...weightsOf, ...inputs].filter(({ dtype }) => dtype === 'float32').slice(0, 4);
+  if (outputs[0] !== undefined) gradients(g, g.ops.sum(outputs[0]), wrt, { unused: 'omit' });
 }
 
 function formats(): Format[] {
@@ -66,7 +85,7 @@ function formats(): Format[] {
     ...filesOf(join(fixtures, 'onnx'), '.onnx'),
     ...(more === undefined ? [] : filesOf(more, '.onnx', 20_000)),
   ];
-  const header = readFileSync(join(fixtures, 'quantized.gguf')).subarray(0, 4000);
+  const gguf = readFileSync(join(fixtures, 'quantized.gguf'));
   return [
     { name: 'ONNX, bytes', originals: models, mutate, read: useModel },
     { name: 'ONNX, messages', originals: models, mutate: mutateModel, read: useModel },
@@ -78,9 +97,10 @@ function formats(): Format[] {
     },
     {
       name: 'GGUF',
-      originals: [['quantized.gguf', new Uint8Array(header)]],
+      // The header is what is edited.
+      originals: [['quantized.gguf', new Uint8Array(gguf.subarray(0, 4000))]],
       mutate,
-      read: (bytes) => readGguf(memorySource(bytes, 'm.gguf')),
+      read: (bytes) => readGguf(memorySource(Buffer.concat([bytes, gguf.subarray(4000)]), 'm.gguf')),
     },
   ];
 }

@@ -86,6 +86,7 @@ const batched = model(
     initializer: [weights],
     node: [
       node('Scan', ['', 'start', 'x', 'x'], ['y', 'all'], {
+        name: '',
         attribute: [
           number('num_scan_inputs', 2),
           { name: 'directions', type: Kind.INTS, ints: [0n, 1n] },

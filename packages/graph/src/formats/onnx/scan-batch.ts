@@ -1,4 +1,4 @@
-import { create } from '@bufbuild/protobuf';
+import { clone, create } from '@bufbuild/protobuf';
 import { formatError } from '../error.ts';
 import {
   AttributeProto_AttributeType as Kind,
@@ -29,27 +29,23 @@ export function overBatch(proto: NodeProto, place: { file: string; node: string 
   }
   const inputs = given.map((_, i) => `${place.node}/element_in_${i}`);
   const outputs = proto.output.map((_, i) => `${place.node}/element_out_${i}`);
-  const each = create(NodeProtoSchema, {
-    ...proto,
-    input: inputs,
-    output: outputs,
-    attribute: proto.attribute.map((attribute) =>
-      attribute.name === 'directions' ? { ...attribute, name: 'scan_input_directions' } : attribute,
-    ),
-  });
+  const each = clone(NodeProtoSchema, proto);
+  each.input = inputs;
+  each.output = outputs;
+  for (const attribute of each.attribute) {
+    if (attribute.name === 'directions') attribute.name = 'scan_input_directions';
+  }
   const body = create(GraphProtoSchema, {
     name: 'element',
     input: inputs.map((name) => ({ name })),
     node: [each],
     output: outputs.map((name) => ({ name })),
   });
-  const all = create(NodeProtoSchema, {
-    ...proto,
-    input: given,
-    attribute: [
-      create(AttributeProtoSchema, { name: 'num_scan_inputs', type: Kind.INT, i: BigInt(given.length) }),
-      create(AttributeProtoSchema, { name: 'body', type: Kind.GRAPH, g: body }),
-    ],
-  });
+  const all = clone(NodeProtoSchema, proto);
+  all.input = given;
+  all.attribute = [
+    create(AttributeProtoSchema, { name: 'num_scan_inputs', type: Kind.INT, i: BigInt(given.length) }),
+    create(AttributeProtoSchema, { name: 'body', type: Kind.GRAPH, g: body }),
+  ];
   return { all, each };
 }
