@@ -7,6 +7,7 @@ import { type OpenExternal, TensorReader, valueTypeOf } from './from-proto.ts';
 import { fromProps, looksLikeParameter, META } from './metadata.ts';
 import type { ModelProto, ValueInfoProto } from './proto/onnx_pb.ts';
 import { Replay } from './replay.ts';
+import { refuseSparse } from './replay-checks.ts';
 import { scanModel, type ScannedTensor } from './scan.ts';
 
 export interface ReadOnnxOptions {
@@ -48,8 +49,7 @@ interface Stored {
  */
 export async function readOnnx(source: ByteSource, options: ReadOnnxOptions = {}): Promise<Graph> {
   const { model, graph, initializers } = await scanModel(source);
-  const unsupported = graph.sparseInitializer.length > 0;
-  if (unsupported) throw formatError({ file: source.name }, 'sparse initializers are not supported');
+  refuseSparse(graph, { file: source.name });
   const opsets = opsetsOf(model, source.name);
   const replay = new Replay(source.name, model, opsets, (options.inputs ?? options.dims) !== undefined);
   const stored = await readInitializers(source, initializers, options.external);

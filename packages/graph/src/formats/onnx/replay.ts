@@ -12,7 +12,7 @@ import { fromProps, looksLikeParameter, META } from './metadata.ts';
 import { scopeOfNode } from './names.ts';
 import { sortNodes } from './order.ts';
 import { ParameterNames } from './parameter-names.ts';
-import { checkType, countNodes, located } from './replay-checks.ts';
+import { checkType, countNodes, located, refuseSparse } from './replay-checks.ts';
 import { overBatch } from './scan-batch.ts';
 import { Scope } from './scope.ts';
 import { Sequences } from './sequences.ts';
@@ -243,6 +243,7 @@ export class Replay {
     const inner = new Scope(scope.opset, scope, scope.module, scope.depth + 1);
     inner.describe([...graph.valueInfo, ...graph.output]);
     this.names.add(graph.node);
+    refuseSparse(graph, place);
     for (const tensor of graph.initializer) {
       const data = tensorOf(tensor, { ...place, tensor: tensor.name });
       const rank = data.shape.length;
