@@ -20,6 +20,8 @@ export interface NodeOptions {
   readonly names?: readonly (string | undefined)[] | undefined;
   /** Module path; the builder's current scope when absent. */
   readonly scope?: string | undefined;
+  /** See `Node.name`. */
+  readonly name?: string | undefined;
   /** Output types for operators that have no inference rule. */
   readonly types?: readonly TensorType[] | undefined;
 }
@@ -129,16 +131,17 @@ export class GraphBuilder {
 
   /** Appends a node and returns its outputs; a left-out output is `undefined`. */
   node(op: string, inputs: readonly (Value | undefined)[], options: NodeOptions = {}): (Value | undefined)[] {
-    const { domain = '', attributes = {}, outputs = 1, names = [], scope = this.#scope } = options;
+    const { domain = '', attributes = {}, outputs = 1, names = [], scope = this.#scope, name } = options;
     const wanted = typeof outputs === 'number' ? Array.from({ length: outputs }, () => true) : outputs;
     const types = this.#infer(op, domain, inputs, attributes, wanted.length, options.types, scope);
     const values = wanted.map((want, i) => {
       const type = types[i];
       if (!want) return undefined;
       if (type === undefined) throw new GraphError('ANNEAL_E_OP', `${op}: has no output ${i}`);
+      checkShape(op, type.shape);
       return new Value(names[i] ?? `${op}_${this.#counter++}`, type.dtype, type.shape);
     });
-    this.nodes.push({ op, domain, inputs: [...inputs], outputs: values, attributes, scope });
+    this.nodes.push({ op, domain, inputs: [...inputs], outputs: values, attributes, scope, name });
     return values;
   }
 
@@ -149,7 +152,8 @@ export class GraphBuilder {
   addOutput(node: Node, index: number): Value {
     const first = node.outputs.find((value) => value !== undefined) as Value;
     const at = this.nodes.findIndex(({ outputs }) => outputs.includes(first));
-    const { op, domain, inputs, outputs, attributes, scope } = this.nodes[at] ?? node;
+    const found = this.nodes[at] ?? node;
+    const { op, domain, inputs, outputs, attributes, scope } = found;
     const existing = outputs[index];
     if (existing !== undefined) return existing;
     const count = Math.max(outputs.length, index + 1);
@@ -157,7 +161,7 @@ export class GraphBuilder {
     if (at < 0 || type === undefined) throw new GraphError('ANNEAL_E_OP', `${op}: has no output ${index}`);
     const value = new Value(`${op}_${this.#counter++}`, type.dtype, type.shape);
     const wanted = Array.from({ length: count }, (_, i) => (i === index ? value : outputs[i]));
-    this.nodes[at] = { op, domain, inputs, outputs: wanted, attributes, scope };
+    this.nodes[at] = { ...found, outputs: wanted };
     return value;
   }
 
@@ -258,4 +262,10 @@ export class GraphBuilder {
       metadata,
     };
   }
+}
+
+/** A rule computes with what a file says: sizes below zero, beyond what is exact, or of nothing end here. */
+function checkShape(op: string, shape: Shape): void {
+  if (shape.every((dim) => typeof dim === 'string' || (Number.isSafeInteger(dim) && dim >= 0))) return;
+  throw new GraphError('ANNEAL_E_SHAPE', `${op}: its result would be [${shape.join(', ')}], which is not possible`);
 }

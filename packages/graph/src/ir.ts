@@ -71,6 +71,8 @@ export interface Node {
   readonly attributes: Attributes;
   /** Module path of the layer it belongs to, e.g. `bert.encoder.layer.0.attention.self.query`; `''` when unknown. */
   readonly scope: string;
+  /** Its name in the file that it came from, for people: nothing refers to it, and it need not be unique. */
+  readonly name?: string | undefined;
 }
 
 /** A named weight. Its key in `Graph.parameters` is the module path as in the source checkpoint. */

@@ -1,5 +1,6 @@
 import { DTYPES, type DType, type TypedArray } from './dtype.ts';
 import { GraphError } from './error.ts';
+import { encodeFloat, isSmallFloat } from './float16.ts';
 
 /** A tensor in memory: row-major elements; `float16`/`bfloat16` as their bits, 4-bit types packed two a byte. */
 export interface TensorData {
@@ -69,12 +70,18 @@ export function tensor(
   const { array } = DTYPES[dtype];
   if (data instanceof array) return { dtype, shape: [...shape], data };
   const out = new array(length);
-  const wide = out instanceof BigInt64Array || out instanceof BigUint64Array;
+  const convert = converterTo(dtype);
   for (let i = 0; i < length; i++) {
-    const item = data[i] as number | bigint | boolean;
-    (out as { [index: number]: number | bigint })[i] = wide ? BigInt(item) : Number(item);
+    (out as { [index: number]: number | bigint })[i] = convert(data[i] as number | bigint | boolean);
   }
   return { dtype, shape: [...shape], data: out };
+}
+
+/** Numbers as a backing array holds them. Elements of less than a byte are given as they are packed. */
+function converterTo(dtype: DType): (item: number | bigint | boolean) => number | bigint {
+  const { array, bits } = DTYPES[dtype];
+  if (array === BigInt64Array || array === BigUint64Array) return BigInt;
+  return isSmallFloat(dtype) && bits >= 8 ? (item) => encodeFloat(Number(item), dtype) : Number;
 }
 
 /** A tensor of zeros. */

@@ -36,9 +36,11 @@ export interface InlineOptions {
 export function inline(g: GraphBuilder, graph: Graph, options: InlineOptions = {}): Record<string, Value> {
   const { inputs = {}, dims = {}, node: rewrite, input: rewriteInput, parameter: rewriteParameter } = options;
   const map = new Map<Value, Value>();
-  const bound = (shape: Shape): Shape => shape.map((dim) => (typeof dim === 'string' ? (dims[dim] ?? dim) : dim));
+  const own = <T>(record: Readonly<Record<string, T>>, name: string): T | undefined =>
+    Object.hasOwn(record, name) ? record[name] : undefined;
+  const bound = (shape: Shape): Shape => shape.map((dim) => (typeof dim === 'string' ? (own(dims, dim) ?? dim) : dim));
   for (const [name, value] of graph.inputs) {
-    const given = inputs[name] ?? rewriteInput?.(name, value, g);
+    const given = own(inputs, name) ?? rewriteInput?.(name, value, g);
     map.set(value, given ?? g.input(name, value.dtype, bound(value.shape)));
   }
   for (const [name, parameter] of graph.parameters) {
@@ -81,6 +83,7 @@ export function copyNode(
     outputs: node.outputs.map((value) => value !== undefined),
     names: node.outputs.map((value) => value?.name),
     scope: node.scope,
+    name: node.name,
     types: node.outputs.map((value): TensorType => ({
       dtype: value?.dtype ?? 'float32',
       shape: bound(value?.shape ?? []),

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { gradients } from '../src/autodiff/gradients.ts';
 import { GraphBuilder } from '../src/builder.ts';
-import type { Value } from '../src/ir.ts';
-import { tensor } from '../src/tensor.ts';
+import type { DType } from '../src/dtype.ts';
+import { toNumbers } from '../src/interpret/array.ts';
+import { evaluate } from '../src/interpret/evaluate.ts';
+import type { Attributes, Value } from '../src/ir.ts';
+import { tensor, type TensorData } from '../src/tensor.ts';
 import { expectClose, numbersOf } from './autodiff/harness.ts';
 
 /** Gradients of the sum of a function's result, at the given numbers. */
@@ -45,6 +48,46 @@ describe('gradients where a difference quotient says nothing', () => {
       1 / 3,
     ]);
     expect(gradientsAt({ x: [1, 1] }, (g, { x }) => g.ops.min(x as Value))['x']).toEqual([0.5, 0.5]);
+  });
+
+  it('are divided among ties of a global pool, and go to the first of a window', () => {
+    const pool = (op: string, attributes: Attributes = {}) =>
+      gradientsAt({ x: [2, 1, 2, 2] }, (g, { x }) =>
+        g.ops.reshape(g.one(op, [g.ops.reshape(x as Value, [1, 1, 4])], { attributes }), [-1]),
+      )['x'];
+    expect(pool('GlobalMaxPool')).toEqual([1 / 3, 0, 1 / 3, 1 / 3]);
+    const pairs = { kernel_shape: { ints: [2] }, strides: { ints: [2] } };
+    expect(pool('MaxPool', pairs)).toEqual([1, 0, 1, 0]);
+    expect(pool('LpPool', pairs)?.map((value) => value.toFixed(3))).toEqual(['0.894', '0.447', '0.707', '0.707']);
+  });
+
+  it('go to the elements that were taken where several are the largest', () => {
+    const found = gradientsAt({ x: [3, 1, 3, 3] }, (g, { x }) => {
+      const [values] = g.node('TopK', [x, g.ints([2])], { outputs: 2 });
+      return values as Value;
+    });
+    expect(found['x']).toEqual([1, 0, 1, 0]);
+  });
+
+  it('are zero where nothing is to be normalised or pooled', () => {
+    const zero = [0, 0, 0, 0];
+    const rows = (op: string, attributes: Attributes = {}) =>
+      gradientsAt({ x: zero }, (g, { x }) => {
+        const out = g.one(op, [g.ops.reshape(x as Value, [1, 2, 2])], { attributes });
+        return g.ops.reshape(out, [-1]);
+      })['x'];
+    expect(rows('LpPool', { kernel_shape: { ints: [2] } })).toEqual(zero);
+    expect(rows('LpNormalization', { p: { int: 1 } })).toEqual(zero);
+  });
+
+  it('take the slope below at the kinks of activations', () => {
+    const at = (op: string, x: readonly number[], attributes: Attributes = {}) =>
+      gradientsAt({ x }, (g, { x: value }) => g.one(op, [value], { attributes }))['x'];
+    expect(at('LeakyRelu', [0], { alpha: { float: 0.25 } })).toEqual([0.25]);
+    expect(at('Elu', [0], { alpha: { float: 0.5 } })).toEqual([0.5]);
+    expect(at('ThresholdedRelu', [1, 2], { alpha: { float: 1 } })).toEqual([0, 1]);
+    expect(at('HardSigmoid', [-1, 0, 1], { alpha: { float: 0.5 }, beta: { float: 0.5 } })).toEqual([0, 0.5, 0]);
+    expect(at('HardSwish', [-3, 3])?.map(Math.abs)).toEqual([0, 1]);
   });
 
   it('are zero at the kinks of Abs, Relu, the norm and the L1 norm', () => {
@@ -116,5 +159,23 @@ describe('gradients where a difference quotient says nothing', () => {
     expect(result['table']?.slice(-2)).toEqual([3, 4]);
     expect(result['table']?.slice(0, 2)).toEqual([7, 8]);
     expect(result['table']?.reduce((a, b) => a + b)).toBe(36);
+  });
+
+  it.each(['float16', 'bfloat16'] as const)('are those of double precision in %s, up to its rounding', (dtype) => {
+    const numbers = [-2, -0.5, 0.25, 1.5, 0.75, -1];
+    const run = (type: DType): number[] => {
+      const g = new GraphBuilder();
+      const { ops } = g;
+      const x = g.input('x', type, [2, 3]);
+      const gelu = g.one('Gelu', [ops.mul(x, 0.75)]);
+      const hidden = ops.where(ops.greater(x, 1), -3e4, ops.add(gelu, 0.5));
+      const loss = ops.sum(ops.mul(ops.softmax(hidden), ops.clip(x, { min: -1.5, max: 1 })));
+      g.output('x', gradients(g, loss, [x]).get(x) as Value);
+      const results = evaluate(g.build(), { x: tensor(type, [2, 3], numbers) });
+      return Array.from(toNumbers(results['x'] as TensorData));
+    };
+    const [actual, expected] = [run(dtype), run('float64')];
+    expect(Math.max(...expected.map(Math.abs))).toBeGreaterThan(0.1);
+    expectClose(actual, expected, dtype === 'float16' ? 3e-3 : 3e-2, dtype);
   });
 });

@@ -1,5 +1,8 @@
 import { seededRandom } from '@anneal/testkit';
 import { describe, expect, it } from 'vitest';
+import { GraphBuilder } from '../src/builder.ts';
+import type { DType } from '../src/dtype.ts';
+import { tensor } from '../src/tensor.ts';
 import { decodeFloat, encodeFloat, fromFloat16Bits, roundFloat, type SmallFloat, toFloat16Bits } from '../src/index.ts';
 
 const BITS: Readonly<Record<SmallFloat, number>> = {
@@ -128,5 +131,26 @@ describe('16-bit arrays', () => {
   it('reads a view at an offset', () => {
     const view = new Float32Array([9, 1, 2]).subarray(1);
     expect(Array.from(toFloat16Bits(view, 'float16'))).toEqual([0x3c00, 0x4000]);
+  });
+});
+
+describe('tensor', () => {
+  it.each<[DType, number[], number[]]>([
+    ['float16', [1, -6e4, 1e6], [0x3c00, 0xfb53, 0x7c00]],
+    ['bfloat16', [1, -1e30, Number.NaN], [0x3f80, 0xf14a, 0x7fc0]],
+    ['float8e4m3fn', [1, 0.5], [0x38, 0x30]],
+    ['float4e2m1', [0x21], [0x21]],
+  ])('converts numbers to %s', (dtype, numbers, bits) => {
+    const shape = dtype === 'float4e2m1' ? [2] : [numbers.length];
+    expect(Array.from(tensor(dtype, shape, numbers).data, Number)).toEqual(bits);
+  });
+
+  it('takes a typed array as the bits that it is', () => {
+    expect(tensor('float16', [1], Uint16Array.of(1)).data[0]).toBe(1);
+  });
+
+  it('is what constants of a graph are made by', () => {
+    const g = new GraphBuilder();
+    expect(g.constantOf(g.scalar(0.5, 'float16'))?.data[0]).toBe(0x3800);
   });
 });

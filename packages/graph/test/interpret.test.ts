@@ -158,9 +158,9 @@ describe('errors', () => {
       'an unknown way to find coordinates',
       (g) =>
         g.one('Resize', [g.constant(floats(1)), undefined, undefined, g.ints([2])], {
-          attributes: { coordinate_transformation_mode: { string: 'tf_crop_and_resize' } },
+          attributes: { coordinate_transformation_mode: { string: 'tf_half_pixel_for_nn' } },
         }),
-      /"tf_crop_and_resize" is not known/,
+      /"tf_half_pixel_for_nn" is not known/,
     ],
   ])('%s', (_name, trace, message) => {
     expect(() => run(trace)).toThrow(message);

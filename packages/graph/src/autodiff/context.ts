@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../builder.ts';
 import { GraphError } from '../error.ts';
 import { input, type Node, type Value } from '../ir.ts';
+import { placeOf, whereIs } from './place.ts';
 import type { VjpContext } from './types.ts';
 
 /** The view of `node` that its rule gets. */
@@ -25,8 +26,8 @@ export function createContext(
       if (dy === undefined || grads.some((grad, i) => i > 0 && grad !== undefined)) {
         throw new GraphError(
           'ANNEAL_E_NOT_DIFFERENTIABLE',
-          `${node.op}: only its first output has a gradient, the loss also uses another`,
-          { at: { op: node.op, module: node.scope }, fix: 'cut that path with ops.stopGradient' },
+          `${whereIs(node)}: only its first output has a gradient, the loss also uses another`,
+          { at: placeOf(node), fix: 'cut that path with ops.stopGradient' },
         );
       }
       return dy;

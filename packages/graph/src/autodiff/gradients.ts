@@ -1,11 +1,11 @@
 import type { GraphBuilder } from '../builder.ts';
 import { isFloat } from '../dtype.ts';
 import { GraphError } from '../error.ts';
-import { opKey } from '../infer/index.ts';
 import { usedBy } from '../inner-graphs.ts';
 import type { Node, Value } from '../ir.ts';
 import { createContext } from './context.ts';
 import { Recomputation } from './recompute.ts';
+import { placeOf, whereIs } from './place.ts';
 import { ruleOf } from './rules/index.ts';
 import { stopOf } from './stop.ts';
 
@@ -46,8 +46,9 @@ export function gradients(
   options: GradientOptions = {},
 ): Map<Value, Value> {
   const { unused = 'error' } = options;
-  const active = reachable(g.nodes, wrt);
-  const path = pathTo(g.nodes, loss, active);
+  const forward = [...g.nodes];
+  const active = reachable(forward, wrt);
+  const path = pathTo(forward, loss, active);
   for (const node of path) refuse(node, active);
 
   const recomputation = options.recompute && new Recomputation(g, options.recompute);
@@ -67,7 +68,7 @@ export function gradients(
   for (const value of wrt) {
     const grad = found.get(value) ?? (unused === 'zeros' ? g.ops.zeros(value.dims, value.dtype) : undefined);
     if (grad !== undefined) result.set(value, grad);
-    else if (unused === 'error') throw independent(loss, value);
+    else if (unused === 'error') throw independent(forward, loss, value);
   }
   return result;
 }
@@ -117,16 +118,12 @@ function refuse(node: Node, active: ReadonlySet<Value>): void {
   const from = usedBy(node).find((value) => value && active.has(value));
   throw new GraphError(
     'ANNEAL_E_NOT_DIFFERENTIABLE',
-    `${where(node)} lies between "${from?.name}" and the loss and has no gradient: ${stop.reason}`,
+    `${whereIs(node)} lies between "${from?.name}" and the loss and has no gradient: ${stop.reason}`,
     {
-      at: { op: opKey(node.domain, node.op), module: node.scope },
+      at: placeOf(node),
       fix: stop.fix ?? 'freeze what lies below it, or cut the path with ops.stopGradient',
     },
   );
-}
-
-function where(node: Node): string {
-  return node.scope === '' ? node.op : `${node.op} in ${node.scope}`;
 }
 
 function seedOf(g: GraphBuilder, loss: Value, seed: Value | undefined): Value {
@@ -171,9 +168,9 @@ function propagate(
     if (grad === undefined) {
       throw new GraphError(
         'ANNEAL_E_NOT_DIFFERENTIABLE',
-        `${where(node)} has no gradient with respect to its input ${i}, "${value.name}"`,
+        `${whereIs(node)} has no gradient with respect to its input ${i}, "${value.name}"`,
         {
-          at: { op: opKey(node.domain, node.op), module: node.scope },
+          at: placeOf(node),
           fix: 'freeze that input, or cut the path with ops.stopGradient',
         },
       );
@@ -181,8 +178,8 @@ function propagate(
     if (grad.shape.join() !== value.shape.join()) {
       throw new GraphError(
         'ANNEAL_E_GRAPH',
-        `${where(node)}: the gradient of input ${i} has shape [${grad.shape.join()}], not [${value.shape.join()}]`,
-        { at: { op: opKey(node.domain, node.op), module: node.scope } },
+        `${whereIs(node)}: the gradient of input ${i} has shape [${grad.shape.join()}], not [${value.shape.join()}]`,
+        { at: placeOf(node) },
       );
     }
     const other = found.get(value);
@@ -191,8 +188,32 @@ function propagate(
   });
 }
 
-function independent(loss: Value, value: Value): GraphError {
-  return new GraphError('ANNEAL_E_GRAPH', `"${loss.name}" does not depend on "${value.name}" in a differentiable way`, {
-    fix: "leave it out, or choose gradients(…, { unused: 'zeros' }) or { unused: 'omit' }",
-  });
+function independent(nodes: readonly Node[], loss: Value, value: Value): GraphError {
+  const end = endOfPath(nodes, loss, value);
+  const reason = end && (stopOf(end)?.reason ?? `its result is ${end.outputs[0]?.dtype}`);
+  const why = end === undefined ? '' : `: the path ends at ${whereIs(end)}, as ${reason}`;
+  const others = "leave it out, or choose gradients(…, { unused: 'zeros' }) or { unused: 'omit' }";
+  return new GraphError(
+    'ANNEAL_E_GRAPH',
+    `"${loss.name}" does not depend on "${value.name}" in a differentiable way${why}`,
+    {
+      at: end && placeOf(end),
+      fix: end === undefined ? others : `compute the loss from what comes before ${end.op}; or ${others}`,
+    },
+  );
+}
+
+/** The first node on a way from a value to the loss that no gradient comes back through. */
+function endOfPath(nodes: readonly Node[], loss: Value, value: Value): Node | undefined {
+  const leading = new Set<Value>([loss]);
+  for (const node of nodes.toReversed()) {
+    if (!node.outputs.some((result) => result && leading.has(result))) continue;
+    for (const source of usedBy(node)) if (source) leading.add(source);
+  }
+  const active = reachable(nodes, [value]);
+  return nodes.find(
+    (node) =>
+      usedBy(node).some((source) => source && active.has(source)) &&
+      node.outputs.some((result) => result && leading.has(result) && !active.has(result)),
+  );
 }

@@ -2,6 +2,7 @@ import { GraphError } from '../error.ts';
 import { reductionAxes } from '../infer/reduce.ts';
 import { attr, type Value } from '../ir.ts';
 import type { Ops } from '../ops/types.ts';
+import { placeOf, whereIs } from './place.ts';
 import type { VjpContext } from './types.ts';
 
 /** Sums a gradient over the axes along which a value of shape `dims` was broadcast. */
@@ -38,8 +39,8 @@ export function axisAttribute(c: VjpContext, fallback: number, rank: number = c.
 
 /** A rule needs `what` as a constant and it is computed at run time. */
 export function notStatic(c: VjpContext, what: string): GraphError {
-  return new GraphError('ANNEAL_E_SYMBOLIC_DIM', `${c.op}: ${what} must be constant to differentiate it`, {
-    at: { op: c.op, module: c.node.scope },
+  return new GraphError('ANNEAL_E_SYMBOLIC_DIM', `${whereIs(c.node)}: ${what} must be constant to differentiate it`, {
+    at: placeOf(c.node),
     fix: 'bind the dimensions of the graph to numbers and fold constants before',
   });
 }

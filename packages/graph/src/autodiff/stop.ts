@@ -99,11 +99,33 @@ export type StopOp =
   | 'anneal.StopGradient'
   | 'com.microsoft.MatMulIntegerToFloat';
 
-const UNKNOWN = error('no rule is known for this operator', 'rewrite it to operators that have one');
+const RANDOM = zero('random draws depend on the shape only');
+const SELECTION = 'how many elements it gives depends on their values';
 
-const CONTROL = error(
+/** Operators of ai.onnx that have no type rule either. */
+const UNTYPED: Readonly<Record<string, Stop>> = {
+  Bernoulli: zero('a draw is constant almost everywhere'),
+  Compress: error(SELECTION, 'multiply by the condition, cast to a float, and keep the shape'),
+  Multinomial: zero('a draw is constant almost everywhere'),
+  RandomNormal: RANDOM,
+  RandomNormalLike: RANDOM,
+  RandomUniform: RANDOM,
+  RandomUniformLike: RANDOM,
+  Unique: error(SELECTION),
+};
+
+const UNKNOWN = error(
+  'no rule is known for this operator',
+  'freeze what lies below it, or rewrite it to operators that have one (defineRewrite)',
+);
+
+const BRANCH = error(
   'what it runs is decided while the model runs',
   'fix what it depends on when reading the model: readOnnx(source, { inputs: { use_cache_branch: … } })',
+);
+const LOOP = error(
+  'how often it runs is decided while the model runs',
+  'export the model with the loop unrolled, or freeze what lies below it',
 );
 
 /** Why a node has no gradient; `undefined` when it has a rule. */
@@ -111,5 +133,7 @@ export function stopOf(node: Node): Stop | undefined {
   const key = opKey(node.domain, node.op);
   if (Object.hasOwn(STOP, key)) return STOP[key as StopOp];
   if (ruleOf(node)) return undefined;
-  return innerGraphs(node).length > 0 ? CONTROL : UNKNOWN;
+  if (Object.hasOwn(UNTYPED, key)) return UNTYPED[key];
+  if (innerGraphs(node).length === 0) return UNKNOWN;
+  return node.op === 'If' ? BRANCH : LOOP;
 }

@@ -71,7 +71,7 @@ export function workOf(graph: Graph): Work {
   const notCounted = new Set<string>();
   for (const node of graph.nodes) {
     const key = opKey(node.domain, node.op);
-    const flops = FLOPS[key]?.(node);
+    const flops = Object.hasOwn(FLOPS, key) ? FLOPS[key]?.(node) : undefined;
     if (flops !== undefined && Number.isFinite(flops)) byOp.set(key, (byOp.get(key) ?? 0) + flops);
     else if (flops !== undefined || HEAVY.test(node.op)) notCounted.add(key);
   }

@@ -45,7 +45,24 @@ function binary(op: string, low: number = -2, high: number = 2): Case[] {
 const within = (low: number, high: number): InputSpec => ({ shape: [3, 4], low, high });
 const alpha = (value: number): Attributes => ({ alpha: { float: value } });
 
+const SMOOTH = [
+  'Atan',
+  'Cos',
+  'Exp',
+  'Neg',
+  'Sigmoid',
+  'Softplus',
+  'Tanh',
+  'Gelu',
+  'Mish',
+  'Selu',
+  'Relu',
+  'HardSwish',
+];
+const SHAPES: readonly (readonly number[])[] = [[], [1], [2, 1, 3], [0, 2]];
+
 export const elementwiseCases: readonly Case[] = [
+  ...SMOOTH.flatMap((op) => SHAPES.map((shape) => unary(op, shape, { name: `${op} [${shape}]` }))),
   ...['Abs', 'Atan', 'Asinh', 'Cos', 'Cosh', 'Erf', 'Exp', 'Identity', 'Neg', 'Sin', 'Sinh'].map((op) => unary(op)),
   ...['Relu', 'Sigmoid', 'Softplus', 'Softsign', 'Tanh', 'Gelu', 'Mish', 'HardSwish', 'Selu'].map((op) => unary(op)),
   unary('Acos', within(-0.9, 0.9)),

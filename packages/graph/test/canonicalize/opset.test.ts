@@ -2,6 +2,9 @@ import { differenceOf, seededRandom } from '@anneal/testkit';
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/builder.ts';
 import { canonicalize } from '../../src/canonicalize/canonicalize.ts';
+import { arithmetic } from '../../src/canonicalize/opset/arithmetic.ts';
+import { layers } from '../../src/canonicalize/opset/layers.ts';
+import { movement } from '../../src/canonicalize/opset/movement.ts';
 import { AttributeProto_AttributeType as Kind } from '../../src/formats/onnx/proto/onnx_pb.ts';
 import { readOnnx } from '../../src/formats/onnx/read.ts';
 import { memorySource } from '../../src/formats/source.ts';
@@ -184,6 +187,46 @@ const OLD: Readonly<Record<string, OldModel>> = {
     nodes: [node('GroupNormalization', ['x', 's', 'b'], ['y'], { attribute: [int('num_groups', 2)] })],
     becomes: ['Unsqueeze', 'Expand', 'Reshape', 'Unsqueeze', 'Expand', 'Reshape', 'GroupNormalization'],
   },
+  ...Object.fromEntries(
+    ['Min', 'Prod', 'L1', 'L2', 'LogSum', 'LogSumExp', 'SumSquare'].map((kind): [string, OldModel] => [
+      `axes of Reduce${kind}`,
+      {
+        opset: 17,
+        x: [2, 3, 2],
+        nodes: one(`Reduce${kind}`, ints('axes', 1, -1), int('keepdims', 0)),
+        becomes: [`Reduce${kind}`],
+      },
+    ]),
+  ),
+  'scattering by its first name': {
+    opset: 10,
+    x: [3, 2],
+    initializer: [
+      { name: 'i', dataType: 7, dims: [2n, 2n], int64Data: [2n, 0n, 0n, 1n] },
+      tensorOf('u', [2, 2], [5, 6, 7, 8]),
+    ],
+    nodes: [node('Scatter', ['x', 'i', 'u'], ['y'])],
+    becomes: ['ScatterElements'],
+  },
+  'the axis of a Fourier transform': {
+    opset: 17,
+    x: [1, 4, 1],
+    nodes: one('DFT', int('axis', 1)),
+    y: [1, 4, 2],
+    becomes: ['DFT'],
+  },
+  'corners of regions': {
+    opset: 10,
+    x: [1, 1, 6, 6],
+    initializer: [tensorOf('r', [1, 4], [0.5, 1, 4, 5]), { name: 'b', dataType: 7, dims: [1n], int64Data: [0n] }],
+    nodes: [
+      node('RoiAlign', ['x', 'r', 'b'], ['y'], {
+        attribute: [int('output_height', 2), int('output_width', 2), int('sampling_ratio', 2)],
+      }),
+    ],
+    y: [1, 1, 2, 2],
+    becomes: ['RoiAlign'],
+  },
   'names of sampling modes': {
     opset: 16,
     x: [1, 1, 3, 3],
@@ -193,6 +236,19 @@ const OLD: Readonly<Record<string, OldModel>> = {
     becomes: ['GridSample'],
   },
 };
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+/** Two steps of a layer with one hidden unit: weights are 1, those of the state 0; the state starts at 0 and so does x. */
+const steps = (op: string, gates: number): OldModel => ({
+  opset: 6,
+  x: [2, 1, 1],
+  initializer: [
+    tensorOf('w', [1, gates, 1], new Array<number>(gates).fill(1)),
+    tensorOf('r', [1, gates, 1], new Array<number>(gates).fill(0)),
+  ],
+  nodes: [node(op, ['x', 'w', 'r'], ['y'], { attribute: [int('hidden_size', 1), int('output_sequence', 1)] })],
+  becomes: [op],
+});
 
 /** Models of operator sets that ONNX Runtime 1.30 has no kernels for any more: what they mean, in numbers. */
 const OLDEST: readonly (readonly [name: string, given: OldModel, y: readonly number[]])[] = [
@@ -206,6 +262,40 @@ const OLDEST: readonly (readonly [name: string, given: OldModel, y: readonly num
       becomes: ['Unsqueeze', 'Mul'],
     },
     [0, 0.5, -2, -3, 8, 10, 3, 3.5, -8, -9, 20, 22],
+  ],
+  ['an output that was asked for (RNN)', steps('RNN', 1), [0, Math.tanh(1)]],
+  ['an output that was asked for (GRU)', steps('GRU', 3), [0, (1 - sigmoid(1)) * Math.tanh(1)]],
+  ['an output that was asked for (LSTM)', steps('LSTM', 4), [0, sigmoid(1) * Math.tanh(sigmoid(1) * Math.tanh(1))]],
+  [
+    'a bias that is said to broadcast',
+    {
+      opset: 6,
+      x: [1, 2],
+      initializer: [tensorOf('w', [2, 2], [1, 2, 3, 4]), tensorOf('c', [2], [10, 20])],
+      nodes: [node('Gemm', ['x', 'w', 'c'], ['y'], { attribute: [int('broadcast', 1)] })],
+      becomes: ['Gemm'],
+    },
+    [13, 24],
+  ],
+  [
+    'a power that is no integer by type (LpPool)',
+    { opset: 1, x: [1, 1, 3], nodes: one('LpPool', float('p', 2), ints('kernel_shape', 2)), becomes: ['LpPool'] },
+    [1, Math.sqrt(5)],
+  ],
+  [
+    'a power that is no integer by type (GlobalLpPool)',
+    { opset: 1, x: [1, 1, 3], nodes: one('GlobalLpPool', float('p', 2)), y: [1, 1, 1], becomes: ['GlobalLpPool'] },
+    [Math.sqrt(5)],
+  ],
+  [
+    'channels that are normalised together',
+    {
+      opset: 8,
+      x: [1, 2, 1, 2],
+      nodes: one('MeanVarianceNormalization', int('across_channels', 1), int('normalize_variance', 1)),
+      becomes: ['MeanVarianceNormalization'],
+    },
+    [-1.5, -0.5, 0.5, 1.5].map((value) => value / Math.sqrt(1.25)),
   ],
   [
     'a second operand aligned at the end',
@@ -283,6 +373,8 @@ const OLDEST: readonly (readonly [name: string, given: OldModel, y: readonly num
   ],
 ];
 
+const MASK: OldModel = { opset: 7, x: [3], nodes: [node('Dropout', ['x'], ['z', 'y'])], becomes: [] };
+
 /** The file; a runtime wants to be told the shape of `y`. */
 const bytesOf = ({ opset, x, nodes, initializer = [], y }: OldModel, shape: Shape | undefined = y): Uint8Array =>
   model(
@@ -298,6 +390,22 @@ const read = (old: OldModel): Promise<Graph> => readOnnx(memorySource(bytesOf(ol
 const ops = (graph: Graph): string[] => graph.nodes.map(({ op }) => op);
 
 describe('operators of older sets', () => {
+  it('have cases of every change', () => {
+    const cases = [...Object.values(OLD), ...OLDEST.map(([, old]) => old), MASK];
+    const given = cases.flatMap(({ opset, nodes }) => nodes.map(({ opType = '' }) => ({ opType, opset })));
+    const changes = Object.entries({ ...arithmetic, ...movement, ...layers }).flatMap(([op, list]) =>
+      list.map((change) => ({ op, change })),
+    );
+    // Some operators changed in the same way: one case is enough for all of them.
+    const covered = new Set(
+      changes
+        .filter(({ op, change }) => given.some(({ opType, opset }) => opType === op && opset < change.since))
+        .map(({ change }) => change),
+    );
+    const missing = changes.filter(({ change }) => !covered.has(change));
+    expect(missing.map(({ op, change }) => `${op} before ${change.since}`)).toEqual([]);
+  });
+
   it.each(Object.entries(OLD))('%s', async (_, old) => {
     const graph = await read(old);
     expect(graph.opsets).toEqual({ '': 21 });
@@ -321,13 +429,12 @@ describe('operators of older sets', () => {
       old.x,
       Array.from({ length: sizeOf(old.x) }, (_item, i) => i),
     );
-    const result = (await interpret(graph, { x }))['y']!;
+    const result = (await (old.y ? onRuntime : interpret)(graph, { x }))['y']!;
     expect(Array.from(result.data, Number)).toEqual(y.map((value) => expect.closeTo(value, 5) as number));
   });
 
   it('a mask of the type of the data', async () => {
-    const old = { opset: 7, x: [3], nodes: [node('Dropout', ['x'], ['z', 'y'])], becomes: [] };
-    const graph = await read(old);
+    const graph = await read(MASK);
     expect(ops(graph)).toEqual(['Dropout', 'Cast']);
     expect(graph.outputs.get('y')?.dtype).toBe('float32');
   });

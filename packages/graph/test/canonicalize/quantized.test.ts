@@ -131,12 +131,12 @@ it('GatherBlockQuantized', () =>
   ));
 
 it('every rule is checked', () => {
-  expect(new Set(DEQUANTIZATIONS.map(({ name }) => name))).toEqual(
-    new Set([
-      'MatMulInteger',
-      'MatMulIntegerToFloat',
-      'DequantizeLinear of DynamicQuantizeLinear',
-      'GatherBlockQuantized',
-    ]),
-  );
+  // A rule that is added, also as a variant of another, needs a test above.
+  expect(DEQUANTIZATIONS.map(({ name }) => name)).toEqual([
+    'MatMulInteger',
+    'MatMulInteger',
+    'MatMulIntegerToFloat',
+    'DequantizeLinear of DynamicQuantizeLinear',
+    'GatherBlockQuantized',
+  ]);
 });

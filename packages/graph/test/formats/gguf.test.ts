@@ -8,7 +8,8 @@ import { readSafetensors } from '../../src/formats/safetensors/read.ts';
 import { writeSafetensors } from '../../src/formats/safetensors/write.ts';
 import { loadGguf } from '../../src/node/index.ts';
 import { bytesOf, loadTensor } from '../../src/tensor.ts';
-import { countingSource, errorOf, expectFormatError, expectQuickFormatError, mutate } from './harness.ts';
+import { countingSource, errorOf, expectFormatError, expectQuickFormatError } from './harness.ts';
+import { mutate } from './mutate.ts';
 
 /** Written by tools/goldens/gguf/make.py with the Python package of llama.cpp. */
 const path = fileURLToPath(new URL('../fixtures/quantized.gguf', import.meta.url));

@@ -20,20 +20,27 @@ export async function expectFormatError(run: () => unknown, message: RegExp): Pr
   return error;
 }
 
-/**
- * A format error, and that it comes within 100 ms: the best of three, because the machine may be busy with something
- * else.
- */
-export async function expectQuickFormatError(run: () => unknown, message: RegExp): Promise<GraphError> {
+/** Within this time, at its best of three: `pnpm bench bad-input` measures more closely than a busy machine allows here. */
+const QUICK_MS = 1000;
+
+/** An error whose message matches, and that it comes soon. */
+export async function expectQuickError(run: () => unknown, message: RegExp): Promise<GraphError> {
   let best = Number.POSITIVE_INFINITY;
   let error: GraphError | undefined;
-  for (let i = 0; i < 3 && best >= 100; i++) {
+  for (let i = 0; i < 3 && best >= QUICK_MS; i++) {
     const started = performance.now();
-    error = await expectFormatError(run, message);
+    error = await errorOf(run);
     best = Math.min(best, performance.now() - started);
   }
-  expect(best).toBeLessThan(100);
+  expect(error?.message).toMatch(message);
+  expect(best).toBeLessThan(QUICK_MS);
   return error as GraphError;
+}
+
+export async function expectQuickFormatError(run: () => unknown, message: RegExp): Promise<GraphError> {
+  const error = await expectQuickError(run, message);
+  expect(error.code).toBe('ANNEAL_E_FORMAT');
+  return error;
 }
 
 /** A source that counts what is read from it, and can claim to be larger than it is. */
@@ -47,21 +54,4 @@ export function countingSource(source: ByteSource, size: number = source.size): 
       return source.read(offset, length);
     },
   };
-}
-
-/** Random edits of a file: flipped, removed, inserted, repeated and zeroed bytes. */
-export function mutate(bytes: Uint8Array, random: () => number): Uint8Array {
-  const out = Array.from(bytes);
-  const edits = 1 + Math.floor(random() * 4);
-  for (let i = 0; i < edits && out.length > 0; i++) {
-    const at = Math.floor(random() * out.length);
-    const kind = Math.floor(random() * 6);
-    if (kind === 0) out[at] = (out[at] as number) ^ (1 << Math.floor(random() * 8));
-    else if (kind === 1) out[at] = Math.floor(random() * 256);
-    else if (kind === 2) out.splice(at, 1 + Math.floor(random() * 8));
-    else if (kind === 3) out.splice(at, 0, ...Array.from({ length: 1 + Math.floor(random() * 8) }, () => 0xff));
-    else if (kind === 4) out.splice(at, 0, ...out.slice(at, at + Math.floor(random() * 32)));
-    else out.length = at;
-  }
-  return Uint8Array.from(out);
 }

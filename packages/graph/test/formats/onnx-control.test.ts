@@ -9,8 +9,11 @@ import { writeOnnx } from '../../src/formats/onnx/write.ts';
 import { memorySource } from '../../src/formats/source.ts';
 import type { Graph } from '../../src/ir.ts';
 import { simplify } from '../../src/rewrites/simplify.ts';
+import { tensor } from '../../src/tensor.ts';
 import { bind, inline } from '../../src/transform.ts';
+import { runBytes } from '../canonicalize/runtime.ts';
 import { type AttributeInit, type GraphInit, info, model, node, type TensorInit } from './crafted.ts';
+import { expectFormatError } from './harness.ts';
 
 const INT64 = 7;
 const BOOL = 9;
@@ -76,6 +79,37 @@ const summed = model({
   output: [{ name: 'y' }, { name: 'all' }],
 });
 
+/** Of before operator set 9: over two sequences at once, the second list from its end. */
+const batched = model(
+  {
+    input: [info('x', ['batch', 3, 2]), info('start', ['batch', 2])],
+    initializer: [weights],
+    node: [
+      node('Scan', ['', 'start', 'x', 'x'], ['y', 'all'], {
+        name: '',
+        attribute: [
+          number('num_scan_inputs', 2),
+          { name: 'directions', type: Kind.INTS, ints: [0n, 1n] },
+          ...graphs({
+            body: {
+              name: 'b',
+              input: [info('s', [2]), info('row', [2]), info('back', [2])],
+              node: [
+                node('Mul', ['row', 'w'], ['scaled']),
+                node('Add', ['s', 'scaled'], ['next']),
+                node('Sub', ['next', 'back'], ['difference']),
+              ],
+              output: [info('next', [2]), info('difference', [2])],
+            },
+          }),
+        ],
+      }),
+    ],
+    output: [info('y', ['batch', 2]), info('all', ['batch', 3, 2])],
+  },
+  { opsetImport: [{ domain: '', version: 8n }], irVersion: 7n },
+);
+
 async function run(bytes: Uint8Array, flag: number): Promise<Record<string, unknown>> {
   const session = await InferenceSession.create(bytes, { logSeverityLevel: 4, intraOpNumThreads: 1 });
   const feeds = {
@@ -123,5 +157,30 @@ describe.each(Object.entries({ If: chosen, Loop: repeated, Scan: summed }))('%s'
     expect(() => gradients(g, loss, [g.findParameter('w')!.value])).toThrow(
       expect.objectContaining({ code: 'ANNEAL_E_NOT_DIFFERENTIABLE', message: expect.stringContaining(op) as string }),
     );
+  });
+});
+
+describe('Scan over a batch', () => {
+  const values = Array.from({ length: 12 }, (_, i) => (i * 7) % 5);
+  const feeds = { x: tensor('float32', [2, 3, 2], values), start: tensor('float32', [2, 2], [1, 2, 3, 4]) };
+
+  it.each([
+    ['as it is', {}],
+    ['bound to sizes', { batch: 2 }],
+  ])('%s computes what the file does', async (_, dims) => {
+    const written = await writeOnnx(simplify(bind(await read(batched), dims)));
+    expect(await runBytes(written.model, feeds)).toEqual(await runBytes(batched, feeds));
+  });
+
+  it('with lengths of sequences is refused', async () => {
+    const bytes = model(
+      {
+        input: [info('x', [2, 3, 2]), info('lengths', [2], INT64)],
+        node: [node('Scan', ['lengths', 'x'], ['y'], { attribute: graphs({ body: {} }) })],
+        output: [{ name: 'y' }],
+      },
+      { opsetImport: [{ domain: '', version: 8n }] },
+    );
+    await expectFormatError(() => read(bytes), /node "the Scan": Scan with a length for each sequence/);
   });
 });

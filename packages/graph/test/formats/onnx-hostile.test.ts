@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
-import { AttributeProto_AttributeType as Kind } from '../../src/formats/onnx/proto/onnx_pb.ts';
+import { AttributeProto_AttributeType as Kind, NodeProtoSchema } from '../../src/formats/onnx/proto/onnx_pb.ts';
 import { readOnnx } from '../../src/formats/onnx/read.ts';
 import { memorySource } from '../../src/formats/source.ts';
 import { loadTensor } from '../../src/tensor.ts';
@@ -21,7 +22,7 @@ import {
   withTensor,
   yes,
 } from './crafted.ts';
-import { countingSource, errorOf, expectFormatError, expectQuickFormatError } from './harness.ts';
+import { countingSource, errorOf, expectFormatError, expectQuickError, expectQuickFormatError } from './harness.ts';
 
 describe('a damaged container', () => {
   const ones = (count: number): number[] => Array.from({ length: count }, () => 0xff);
@@ -213,6 +214,37 @@ describe('a graph', () => {
       }),
       /nothing produces this output/,
     ],
+    [
+      'with a branch that needs the node it belongs to',
+      model({
+        initializer: [yes],
+        node: [
+          node('If', ['yes'], ['y'], {
+            attribute: branch({ node: [node('Relu', ['y'], ['z'])], output: [{ name: 'z' }] }),
+          }),
+        ],
+        output: y,
+      }),
+      /node "the If": .*has a cycle/,
+    ],
+    [
+      'with padding for other axes',
+      model({
+        initializer: [{ name: 'p', dataType: 7, dims: [1n], int64Data: [1n] }],
+        node: [node('Pad', ['x', 'p'], ['y'])],
+        output: y,
+      }),
+      /node "the Pad": .*which is not possible/,
+    ],
+    [
+      'with a negative size',
+      model({
+        initializer: [{ name: 's', dataType: 7, dims: [1n], int64Data: [-5n] }],
+        node: [node('ConstantOfShape', ['s'], ['y'])],
+        output: y,
+      }),
+      /node "the ConstantOfShape": .*not possible/,
+    ],
     ['with sparse tensors', model({ sparseInitializer: [{}] }), /sparse/],
     ['with an empty Constant', model({ node: [node('Constant', [], ['y'])], output: y }), /without a tensor or number/],
     [
@@ -246,7 +278,8 @@ describe('a graph', () => {
     ['of operator set -1', model({}, { opsetImport: [{ version: -1n }] }), /operator set version -1/],
     ['with a function twice', model({}, { functions: [{ name: 'F' }, { name: 'F' }] }), /F is defined twice/],
   ])('%s', async (_, bytes, message) => {
-    const error = await expectQuickFormatError(() => read(bytes), message);
+    const error = await expectQuickError(() => read(bytes), message);
+    expect(error.code).toMatch(/^ANNEAL_E_(FORMAT|SHAPE)$/);
     expect(error.at).toMatchObject({ file: 'm.onnx' });
   });
 
@@ -372,5 +405,14 @@ describe('what would take too much time or memory', () => {
     const { parameters } = await readOnnx(source);
     expect(parameters.get('w')?.data).toMatchObject({ dtype: 'uint8', shape: [bytes], offset: head.length });
     expect(source.bytesRead).toBeLessThan(1e6);
+  });
+
+  it('a million nodes, one of which is wrong', async () => {
+    const first = model({ node: [node('Relu', ['x'], ['y'])], output: [{ name: 'y' }] });
+    const bad = toBinary(NodeProtoSchema, create(NodeProtoSchema, { opType: 'Add', input: ['x'] }));
+    const nodes = new Uint8Array(1_000_001 * (bad.length + 2));
+    for (let i = 0; i <= 1_000_000; i++) nodes.set([0x0a, bad.length, ...bad], i * (bad.length + 2));
+    await expectFormatError(() => read(joined(first, joinLarge(0x3a, nodes))), /this file has 2/);
+    await expectFormatError(() => read(joinLarge(0x3a, nodes)), /a message has more than 1000000 fields/);
   });
 });

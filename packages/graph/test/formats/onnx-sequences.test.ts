@@ -14,11 +14,12 @@ const int = (name: string, ...values: bigint[]): TensorInit => ({
   int64Data: values,
 });
 const axis = (value: number, name: string = 'axis'): AttributeInit => ({ name, type: Kind.INT, i: BigInt(value) });
-const input = [info('a', [5, 2]), info('b', [1, 2])];
+const input = [info('a', [5, 2]), info('b', [1, 2]), info('given', [3], 7)];
 const initializer = [int('first', 0n), int('second', 1n), int('last', -1n), int('two', 2n), int('sizes', 1n, 4n)];
 const feeds = {
   a: tensor('float32', [5, 2], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
   b: tensor('float32', [1, 2], [-1, -2]),
+  given: tensor('int64', [3], [2, 0, 3]),
 };
 
 const CASES: Readonly<Record<string, readonly NodeInit[]>> = {
@@ -46,6 +47,14 @@ const CASES: Readonly<Record<string, readonly NodeInit[]>> = {
     node('SplitToSequence', ['a', 'two'], ['s'], { attribute: [axis(0)] }),
     node('SequenceAt', ['s', 'two'], ['y']),
   ],
+  'split into sizes that are an input': [
+    node('SplitToSequence', ['a', 'given'], ['s'], { attribute: [axis(0)] }),
+    node('SequenceAt', ['s', 'second'], ['y']),
+  ],
+  'split into sizes that are an input, and counted': [
+    node('SplitToSequence', ['a', 'given'], ['s'], { attribute: [axis(0)] }),
+    node('SequenceLength', ['s'], ['y']),
+  ],
   'split into given sizes, and passed on': [
     node('SplitToSequence', ['a', 'sizes'], ['s'], { attribute: [axis(0)] }),
     node('Identity', ['s'], ['t']),
@@ -63,7 +72,7 @@ describe('sequences', () => {
       input,
       initializer,
       node: [...nodes],
-      output: [info('y', y!.dims, y!.dtype === 'int64' ? 7 : 1)],
+      output: [info('y', y!.shape, y!.dtype === 'int64' ? 7 : 1)],
     });
     expect(evaluate(graph, feeds)).toEqual(await runBytes(typed, feeds));
   });

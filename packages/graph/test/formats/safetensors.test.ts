@@ -11,7 +11,8 @@ import { readSafetensors } from '../../src/formats/safetensors/read.ts';
 import { writeSafetensors, type WriteSafetensorsOptions } from '../../src/formats/safetensors/write.ts';
 import { loadSafetensors, saveSafetensors } from '../../src/node/index.ts';
 import { bytesOf, loadTensor, tensor, tensorFromBytes, type TensorSource, zeros } from '../../src/tensor.ts';
-import { countingSource, errorOf, expectFormatError, expectQuickFormatError, mutate } from './harness.ts';
+import { countingSource, errorOf, expectFormatError, expectQuickFormatError } from './harness.ts';
+import { mutate } from './mutate.ts';
 
 /** Written by tools/goldens/safetensors/make.py with the Python package. */
 const fixture = (name: string): Uint8Array =>

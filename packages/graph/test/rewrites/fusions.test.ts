@@ -1,7 +1,7 @@
 import { checkRewrite, type RewriteCase } from '@anneal/testkit';
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/builder.ts';
-import type { Value } from '../../src/ir.ts';
+import type { Graph, Value } from '../../src/ir.ts';
 import { applyRewrites, defineRewrite, type Rewrite } from '../../src/rewrites/define.ts';
 import { FUSIONS } from '../../src/rewrites/fusions.ts';
 import { any, op } from '../../src/rewrites/pattern.ts';
@@ -51,6 +51,7 @@ const CASES: Readonly<Record<string, readonly RewriteCase[]>> = {
   ],
   'gelu of tanh': [
     { name: 'power', build: (g) => ((x) => g.ops.mul(g.ops.mul(x, 0.5), tanh(g, x, g.ops.pow(x, 3))))(input(g)) },
+    { name: 'x · (½ · t)', build: (g) => ((x) => g.ops.mul(x, g.ops.mul(0.5, tanh(g, x, g.ops.pow(x, 3)))))(input(g)) },
     {
       name: 'product',
       build: (g) => ((x) => g.ops.mul(g.ops.mul(x, tanh(g, x, g.ops.mul(g.ops.mul(x, x), x))), 0.5))(input(g)),
@@ -123,6 +124,18 @@ describe.each(Object.entries(CASES))('%s', (name, cases) => {
 
 it('every fusion has cases', () => {
   expect([...new Set(FUSIONS.map((rule) => rule.name))].sort()).toEqual(Object.keys(CASES).sort());
+});
+
+it('every variant of a fusion applies in a case', () => {
+  const graphOf = ({ build }: RewriteCase): Graph => {
+    const g = new GraphBuilder();
+    [build(g)].flat().forEach((value, i) => g.output(`y${i}`, value as Value));
+    return g.build();
+  };
+  const applies = (rule: Rewrite, test: RewriteCase): boolean =>
+    test.times !== 0 && rule.name in applyRewrites(graphOf(test), [rule]).applied;
+  const missing = FUSIONS.filter((rule) => !(CASES[rule.name] ?? []).some((test) => applies(rule, test)));
+  expect(missing.map((rule) => `${rule.name}, variant ${FUSIONS.indexOf(rule)}`)).toEqual([]);
 });
 
 describe('rules', () => {

@@ -65,7 +65,7 @@ describe('the loss', () => {
     const loss = task.traceLoss({ logits }, task.traceTargets(features, step), step);
     const found = gradients(g, loss, [h, w]);
     g.output('loss', loss);
-    g.output('weight', task.traceWeight!(features, step));
+    g.output('weight', task.traceWeight!(features, step, task.traceTargets(features, step)));
     g.output('dh', found.get(h)!);
     g.output('dw', found.get(w)!);
     const graph = g.build();

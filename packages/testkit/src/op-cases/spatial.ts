@@ -163,6 +163,22 @@ export const spatial: CaseTable<
       { scales: [1, 1, 2, 2] },
       { mode: 'cubic', exclude_outside: 1, cubic_coeff_a: float(-0.5) },
     ),
+    of(
+      'a part, and beyond it',
+      [plane, constant([0, 0, 0.2, -0.3, 1, 1, 0.9, 1.2], [8], 'float32'), undefined, constant([1, 1, 4, 5])],
+      {
+        attributes: attributes({
+          mode: 'linear',
+          coordinate_transformation_mode: 'tf_crop_and_resize',
+          extrapolation_value: float(7),
+        }),
+      },
+    ),
+    of(
+      'the middle of a part',
+      [plane, constant([0, 0, 0.5, 0.25, 1, 1, 1, 0.75], [8], 'float32'), undefined, constant([1, 1, 1, 1])],
+      { attributes: attributes({ mode: 'linear', coordinate_transformation_mode: 'tf_crop_and_resize' }) },
+    ),
     resize('some axes', plane, { sizes: [6, 8] }, { mode: 'linear', axes: [2, 3] }),
   ],
   RotaryEmbedding: [

@@ -154,7 +154,7 @@ function padsOf(c: VjpContext): [number, number][] {
 const pad: VjpRule = (c) => {
   const { ops, g } = c;
   const mode = attr.string(c, 'mode', 'constant');
-  const source = PAD_SOURCE[mode];
+  const source = Object.hasOwn(PAD_SOURCE, mode) ? PAD_SOURCE[mode] : undefined;
   if (mode === 'constant') {
     return [
       () =>

@@ -3,6 +3,7 @@ import { GraphError } from '../../error.ts';
 import { attr, type Value } from '../../ir.ts';
 import { byteLengthOf, isLazy, tensor, tensorFromBytes, bytesOf, type TensorSource } from '../../tensor.ts';
 import { int8InputGradient } from '../../rewrites/int8-linears.ts';
+import { placeOf, whereIs } from '../place.ts';
 import { axisAttribute, product, range, reshaped, unbroadcast } from '../shapes.ts';
 import { once, type VjpContext, type VjpRule } from '../types.ts';
 
@@ -126,10 +127,14 @@ const matmulNBits: VjpRule = (c) => {
     const plain = zeroPoint === undefined || (zeroPoint.dtype === 'uint8' && (blocks * bits) % 8 === 0);
     const zero = dtype && plain ? zeroPoints(c, dtype, [n, blocks]) : undefined;
     if (data === undefined || zero === undefined || c.inputs[4] !== undefined) {
-      throw new GraphError('ANNEAL_E_NOT_DIFFERENTIABLE', `MatMulNBits: this layout has no gradient: ${layout(c)}`, {
-        at: { op: 'com.microsoft.MatMulNBits', module: c.node.scope },
-        fix: 'requantise with 4 or 8 bits, no g_idx and constant weights',
-      });
+      throw new GraphError(
+        'ANNEAL_E_NOT_DIFFERENTIABLE',
+        `${whereIs(c.node)}: this layout has no gradient: ${layout(c)}`,
+        {
+          at: placeOf(c.node),
+          fix: 'requantise with 4 or 8 bits, no g_idx and constant weights',
+        },
+      );
     }
     const scale = reshaped(ops, c.x(2), [n, blocks]);
     const dense = g.one('DequantizeLinear', [data, scale, zero], {

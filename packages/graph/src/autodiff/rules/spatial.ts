@@ -34,10 +34,20 @@ const averagePool: VjpRule = unary((c, dy) => {
       return at >= 0 && at < end;
     }).length;
   };
-  const counts = dy.dims.slice(2).map((count, axis) => range(0, count).map((i) => taps(axis, i)));
-  const shares = counts.reduce<number[]>((outer, inner) => outer.flatMap((a) => inner.map((b) => a / b)), [1]);
-  const share = c.g.constant(tensor(dy.dtype, [1, 1, ...dy.dims.slice(2)], shares));
-  return spreadPlanes(c, c.ops.mul(dy, share), fitted);
+  const counts = dy.dims.slice(2);
+  // Where the first and the last window lie inside, all of an axis do: one number for all of them.
+  const full = counts.map((count, axis) => {
+    const all = window.kernel[axis] as number;
+    return count === 0 || (taps(axis, 0) === all && taps(axis, count - 1) === all);
+  });
+  let shares = c.ops.mul(dy, 1 / product(window.kernel.filter((_, axis) => full[axis])));
+  counts.forEach((count, axis) => {
+    if (full[axis] === true) return;
+    const alone = counts.map((_, i) => (i === axis ? count : 1));
+    const inverse = range(0, count).map((i) => 1 / taps(axis, i));
+    shares = c.ops.mul(shares, c.g.constant(tensor(dy.dtype, [1, 1, ...alone], inverse)));
+  });
+  return spreadPlanes(c, shares, fitted);
 });
 
 /** `y = (Σ|x|ᵖ)^(1/p)`. */

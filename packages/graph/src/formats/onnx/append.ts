@@ -83,6 +83,7 @@ export class Appender {
       outputs,
       names: proto.output,
       scope: fromProps(proto.metadataProps)[META.scope] ?? (scopeOfNode(proto) || scope.module),
+      name: proto.name || undefined,
       types: known ? undefined : this.declared.ofOutputs(proto, scope),
     });
     if (known) this.declared.match(values, proto, scope);

@@ -7,6 +7,7 @@ import { type OpenExternal, TensorReader, valueTypeOf } from './from-proto.ts';
 import { fromProps, looksLikeParameter, META } from './metadata.ts';
 import type { ModelProto, ValueInfoProto } from './proto/onnx_pb.ts';
 import { Replay } from './replay.ts';
+import { refuseSparse } from './replay-checks.ts';
 import { scanModel, type ScannedTensor } from './scan.ts';
 
 export interface ReadOnnxOptions {
@@ -48,8 +49,7 @@ interface Stored {
  */
 export async function readOnnx(source: ByteSource, options: ReadOnnxOptions = {}): Promise<Graph> {
   const { model, graph, initializers } = await scanModel(source);
-  const unsupported = graph.sparseInitializer.length > 0;
-  if (unsupported) throw formatError({ file: source.name }, 'sparse initializers are not supported');
+  refuseSparse(graph, { file: source.name });
   const opsets = opsetsOf(model, source.name);
   const replay = new Replay(source.name, model, opsets, (options.inputs ?? options.dims) !== undefined);
   const stored = await readInitializers(source, initializers, options.external);
@@ -72,16 +72,27 @@ export async function readOnnx(source: ByteSource, options: ReadOnnxOptions = {}
   return g.build({ name: graph.name, opsets: upgradedOpsets(opsets), metadata: fromProps(model.metadataProps) });
 }
 
+/** The newest version of ai.onnx that ONNX Runtime 1.30 accepts. */
+const NEWEST_OPSET = 26;
+
 function opsetsOf(model: ModelProto, file: string): Record<string, number> {
-  const opsets: Record<string, number> = {};
+  const opsets = new Map<string, number>();
   if (model.opsetImport.length === 0 && model.irVersion >= 3n) {
     throw formatError({ file }, 'the model does not say its operator sets: truncated?');
   }
   for (const { domain, version } of model.opsetImport) {
     if (version < 1n || version > 1_000_000n) throw formatError({ file }, `operator set version ${version}`);
-    opsets[domain === 'ai.onnx' ? '' : domain] = Number(version);
+    const name = domain === 'ai.onnx' ? '' : domain;
+    if (name === '' && version > NEWEST_OPSET) {
+      throw formatError(
+        { file },
+        `operator set ${version} of ai.onnx is newer than ${NEWEST_OPSET}, the last that is known`,
+        { fix: `export the model with operator set ${NEWEST_OPSET} or an older one` },
+      );
+    }
+    opsets.set(name, Number(version));
   }
-  return opsets;
+  return Object.fromEntries(opsets);
 }
 
 async function readInitializers(

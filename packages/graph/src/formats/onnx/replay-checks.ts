@@ -2,7 +2,7 @@ import { GraphError } from '../../error.ts';
 import type { Dim, Value } from '../../ir.ts';
 import { formatError } from '../error.ts';
 import { MAX_RANK } from './from-proto.ts';
-import type { NodeProto } from './proto/onnx_pb.ts';
+import type { GraphProto, NodeProto } from './proto/onnx_pb.ts';
 
 /** Inference joins the symbols that meet; a crafted graph would make them longer and longer. */
 const MAX_SYMBOL = 1024;
@@ -12,6 +12,15 @@ export function countNodes(nodes: readonly NodeProto[]): number {
   let count = nodes.length;
   for (const { attribute } of nodes) for (const { g } of attribute) if (g) count += countNodes(g.node);
   return count;
+}
+
+/** A sparse tensor may stand for any number of elements, whatever the size of the file. */
+export function refuseSparse({ sparseInitializer }: GraphProto, place: { file: string; node?: string }): void {
+  const [first] = sparseInitializer;
+  if (first === undefined) return;
+  throw formatError({ ...place, tensor: first.values?.name }, 'sparse initializers are not supported', {
+    fix: 'make the tensor dense before the model is exported',
+  });
 }
 
 /** Refuses types that would make every later step slow. */

@@ -12,7 +12,8 @@ import { fromProps, looksLikeParameter, META } from './metadata.ts';
 import { scopeOfNode } from './names.ts';
 import { sortNodes } from './order.ts';
 import { ParameterNames } from './parameter-names.ts';
-import { checkType, countNodes, located } from './replay-checks.ts';
+import { checkType, countNodes, located, refuseSparse } from './replay-checks.ts';
+import { overBatch } from './scan-batch.ts';
 import { Scope } from './scope.ts';
 import { Sequences } from './sequences.ts';
 import type { Symbols } from './symbols.ts';
@@ -32,6 +33,8 @@ export class Replay {
   readonly #sequences: Sequences = new Sequences();
   readonly #file: string;
   readonly #functions: FunctionTable;
+  /** Scan nodes of old operator sets in their present form. */
+  readonly #perElement = new Set<NodeProto>();
   #maxNodes = 0;
   #count = 0;
 
@@ -192,8 +195,10 @@ export class Replay {
     const control: Control = { op: proto.opType, inputs, attributes: attributesOf(plain, place) };
     const names = BODIES[proto.opType];
     if (names === undefined) throw formatError(place, `${proto.opType} runs an inner graph, which is not supported`);
-    if (proto.opType === 'Scan' && scope.opset < 9) {
-      throw formatError(place, 'Scan took batches before operator set 9, which is not supported');
+    if (proto.opType === 'Scan' && scope.opset < 9 && !this.#perElement.has(proto)) {
+      const outer = overBatch(proto, place);
+      this.#perElement.add(outer.each).add(outer.all);
+      return this.#control(outer.all, inputs.slice(1), scope, place);
     }
     if (inputs.some((value) => value && this.isSequence(value))) throw formatError(place, 'an input is a sequence');
     const bodies = names.map((name) => this.#body(bodyOf(proto, name, place), control, scope, place));
@@ -209,6 +214,7 @@ export class Replay {
       outputs: proto.output.map((name) => name !== ''),
       names: proto.output,
       scope: scopeOfNode(proto) || scope.module,
+      name: proto.name || undefined,
       types,
     });
   }
@@ -237,6 +243,7 @@ export class Replay {
     const inner = new Scope(scope.opset, scope, scope.module, scope.depth + 1);
     inner.describe([...graph.valueInfo, ...graph.output]);
     this.names.add(graph.node);
+    refuseSparse(graph, place);
     for (const tensor of graph.initializer) {
       const data = tensorOf(tensor, { ...place, tensor: tensor.name });
       const rank = data.shape.length;

@@ -38,7 +38,10 @@ export class Scope {
   }
 
   describe(infos: readonly ValueInfoProto[]): void {
-    for (const info of infos) this.#infos.set(info.name, info);
+    for (const info of infos) {
+      // An output may be listed without a type and have one among the values.
+      if (info.type !== undefined || !this.#infos.has(info.name)) this.#infos.set(info.name, info);
+    }
   }
 
   /** What the file says about the type of a value. */

@@ -95,7 +95,9 @@ const split: Rule = (call) => {
   const axis = attr.int(call, 'axis', 0);
   const total = x?.shape.at(axis);
   const sizes = given && call.known(given);
-  if (x === undefined || typeof total !== 'number' || (given && !sizes)) return undefined;
+  if (x === undefined) return undefined;
+  if (given?.rank === 1 && !sizes) return splitBy(call, x, given, axis);
+  if (typeof total !== 'number' || (given && !sizes)) return undefined;
   const pieces = piecesOf(total, given?.rank === 1, sizes);
   if (pieces === undefined) return undefined;
   const parts = pieces.length === 1 ? [x] : call.g.ops.split(x, pieces, { axis });
@@ -103,6 +105,14 @@ const split: Rule = (call) => {
   const flat = given === undefined && attr.int(call, 'keepdims', 1) === 0;
   return flat ? parts.map((part) => call.g.ops.squeeze(part, [axis])) : parts;
 };
+
+/** Pieces of sizes that are known when the model runs; how many there are is known now. */
+function splitBy({ g }: SequenceCall, x: Value, sizes: Value, axis: number): List | undefined {
+  const [count] = sizes.shape;
+  if (typeof count !== 'number' || count < 1 || count > MAX_LENGTH) return undefined;
+  const inputs = [x, g.ops.cast(sizes, 'int64')];
+  return g.node('Split', inputs, { outputs: count, attributes: { axis: { int: axis } } }) as Value[];
+}
 
 /** Sizes of pieces: those of a list, equal ones with a shorter last, or ones. */
 function piecesOf(total: number, isList: boolean, sizes: ArrayLike<number> | undefined): number[] | undefined {

@@ -109,7 +109,7 @@ class ModelWriter {
   /** The operator sets of the domains in use. */
   opsets(graph: Graph): OperatorSetIdProto[] {
     return [...this.#domains].map((domain) =>
-      create(OperatorSetIdProtoSchema, { domain, version: BigInt(graph.opsets[domain] ?? 1) }),
+      create(OperatorSetIdProtoSchema, { domain, version: BigInt(versionOf(graph, domain)) }),
     );
   }
 
@@ -209,7 +209,7 @@ class ModelWriter {
   }
 
   #node(node: Node, resolve: (value: Value) => Value): NodeProto {
-    const scoped = nodeNameOf(node.scope, node.op);
+    const hint = node.name ?? nodeNameOf(node.scope, node.op);
     const inputs = node.inputs.map((value) => (value ? this.#nameOf(resolve(value), node.op) : ''));
     const outputs = node.outputs.map((value) => {
       if (value === undefined) return '';
@@ -219,13 +219,13 @@ class ModelWriter {
     });
     const proto = create(NodeProtoSchema, {
       opType: node.op,
-      name: this.#nodes.unique(scoped),
+      name: this.#nodes.unique(hint),
       input: inputs,
       output: outputs,
       attribute: Object.entries(node.attributes).map(([name, attribute]) =>
         toAttribute(name, attribute, (graph) => this.#nested(graph)),
       ),
-      metadataProps: toProps({ [META.scope]: scopeOfNodeName(scoped) === node.scope ? undefined : node.scope }),
+      metadataProps: toProps({ [META.scope]: scopeOfNodeName(hint) === node.scope ? undefined : node.scope }),
     });
     if (node.domain !== '') proto.domain = node.domain;
     this.#domains.add(node.domain);
@@ -271,6 +271,11 @@ class ModelWriter {
       this.irVersion = Math.max(this.irVersion, DTYPE_IR_VERSION[dtype] ?? 0);
     }
   }
+}
+
+/** Version of an operator set; 1 for domains that the graph says nothing about. */
+function versionOf({ opsets }: Graph, domain: string): number {
+  return Object.hasOwn(opsets, domain) ? (opsets[domain] as number) : 1;
 }
 
 function isDropped(node: Node): boolean {

@@ -176,7 +176,7 @@ const pad: Kernel = (call) => {
   const axes = call.inputs[3] ? Array.from(call.inputs[3].data, (axis) => resolveAxis('Pad', axis, rank)) : undefined;
   const value = scalarArg(call, 2, attr.float(call.node, 'value', 0));
   const mode = attr.string(call.node, 'mode', 'constant');
-  const source = PAD_SOURCE[mode];
+  const source = Object.hasOwn(PAD_SOURCE, mode) ? PAD_SOURCE[mode] : undefined;
   if (source === undefined) throw new GraphError('ANNEAL_E_OP', `Pad: unknown mode ${mode}`);
   const half = pads.length / 2;
   const around = x.shape.map((_, i): readonly [number, number] => {

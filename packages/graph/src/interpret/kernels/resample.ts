@@ -10,7 +10,11 @@ interface Axis {
   readonly from: number;
   readonly to: number;
   readonly scale: number;
+  /** The part of the axis that is resized, 0 to 1 for all of it; beyond it lies what is extrapolated. */
+  readonly roi: readonly [start: number, end: number];
 }
+
+const CROP = 'tf_crop_and_resize';
 
 /** Where output position `x` lies on the input axis, by `coordinate_transformation_mode`. */
 const COORDINATES: Readonly<Record<string, (x: number, axis: Axis) => number>> = {
@@ -22,6 +26,8 @@ const COORDINATES: Readonly<Record<string, (x: number, axis: Axis) => number>> =
   pytorch_half_pixel: (x, { to, scale }) => (to > 1 ? (x + 0.5) / scale - 0.5 : 0),
   align_corners: (x, { from, to }) => (to === 1 ? 0 : (x * (from - 1)) / (to - 1)),
   asymmetric: (x, { scale }) => x / scale,
+  [CROP]: (x, { from, to, roi: [start, end] }) =>
+    (from - 1) * (to > 1 ? start + (x * (end - start)) / (to - 1) : (start + end) / 2),
 };
 
 /** Which neighbour is nearest, by `nearest_mode`. */
@@ -71,8 +77,12 @@ function lookup<T>(table: Readonly<Record<string, T>>, node: Node, name: string,
 function resizeAxis(node: Node, x: NdArray, which: number, axis: Axis): NdArray {
   const coordinate = lookup(COORDINATES, node, 'coordinate_transformation_mode', 'half_pixel');
   const exclude = attr.int(node, 'exclude_outside', 0) === 1;
-  const taps = Array.from({ length: axis.to }, (_, i): Taps => {
-    const all = tapsAt(node, coordinate(i, axis));
+  const crops = attr.string(node, 'coordinate_transformation_mode', 'half_pixel') === CROP;
+  const beyond = attr.float(node, 'extrapolation_value', 0);
+  const taps = Array.from({ length: axis.to }, (_, i): Taps | undefined => {
+    const at = coordinate(i, axis);
+    if (crops && (at < 0 || at > axis.from - 1)) return undefined;
+    const all = tapsAt(node, at);
     const kept = exclude ? all.filter(([index]) => index >= 0 && index < axis.from) : all;
     const total = kept.reduce((sum, [, weight]) => sum + weight, 0);
     return kept.map(([index, weight]) => [Math.min(Math.max(index, 0), axis.from - 1), weight / total]);
@@ -83,10 +93,12 @@ function resizeAxis(node: Node, x: NdArray, which: number, axis: Axis): NdArray 
   lanes(shape, which).forEach(({ start, stride }, lane) => {
     const source = sources[lane];
     taps.forEach((list, i) => {
-      data[start + i * stride] = list.reduce(
-        (sum, [index, weight]) => sum + weight * (x.data[(source?.start ?? 0) + index * stride] as number),
-        0,
-      );
+      data[start + i * stride] = list
+        ? list.reduce(
+            (sum, [index, weight]) => sum + weight * (x.data[(source?.start ?? 0) + index * stride] as number),
+            0,
+          )
+        : beyond;
     });
   });
   return { dtype: x.dtype, shape, data };
@@ -100,12 +112,15 @@ const resize: Kernel = (call): Result => {
     throw new GraphError('ANNEAL_E_OP', 'Resize: the interpreter has no antialiasing and no aspect ratio policy');
   }
   const axes = attr.ints(node, 'axes')?.map((axis) => resolveAxis('Resize', axis, x.shape.length));
-  const [scales, sizes] = [inputs[2]?.data ?? [], inputs[3]?.data];
-  return (axes ?? x.shape.map((_, i) => i)).reduce((out, which, i) => {
+  const [roi, scales, sizes] = [inputs[1]?.data, inputs[2]?.data ?? [], inputs[3]?.data];
+  const resized = axes ?? x.shape.map((_, i) => i);
+  return resized.reduce((out, which, i) => {
     const from = x.shape[which] as number;
     const to = sizes?.[i] ?? Math.floor(from * (scales[i] ?? 1));
-    const axis: Axis = { from, to, scale: sizes ? to / from : (scales[i] ?? 1) };
-    return from === to && axis.scale === 1 ? out : resizeAxis(node, out, which, axis);
+    const part = [roi?.[i] ?? 0, roi?.[i + resized.length] ?? 1] as const;
+    const axis: Axis = { from, to, scale: sizes ? to / from : (scales[i] ?? 1), roi: part };
+    const same = from === to && axis.scale === 1 && part[0] === 0 && part[1] === 1;
+    return same ? out : resizeAxis(node, out, which, axis);
   }, x);
 };
 
