@@ -3,6 +3,7 @@ import { seededRandom } from '@anneal/testkit';
 import { describe, expect, it } from 'vitest';
 
 import type { Checkpoint, CheckpointStore } from '../../src/train/checkpoint.ts';
+import type { Progress } from '../../src/train/progress.ts';
 import { failure } from '../tiny/build.ts';
 import { memoryStore, type Trained, type TrainOptions, trainTiny } from '../tiny/engine.ts';
 import { mlpModel, points } from '../tiny/problem.ts';
@@ -144,6 +145,25 @@ describe.each(Object.entries(TRAININGS))('%s', (_, options) => {
       break;
     }
   });
+});
+
+it('of a plateau comes in the middle of its patience, too', async () => {
+  const options = TRAININGS['a plateau that is waited out, groups, an average of weights, evaluations between epochs']!;
+  const waits = new Set<string>();
+  const recording: CheckpointStore = {
+    ...memoryStore(),
+    write: async <P>({ progress }: Checkpoint<P>) => {
+      const { plateau } = progress as unknown as Progress;
+      if (plateau) waits.add(`bad ${plateau.bad}, cooling ${plateau.cooldown}`);
+    },
+  };
+  const { report } = await trainTiny({
+    ...options,
+    config: { ...options.config, saveSteps: 1 },
+    checkpoints: recording,
+  });
+  expect(waits).toEqual(new Set(['bad 0, cooling 0', 'bad 1, cooling 0', 'bad 0, cooling 1']));
+  expect(new Set(report.curve.map(({ learningRate }) => learningRate)).size).toBeGreaterThan(2);
 });
 
 describe('a stop', () => {
