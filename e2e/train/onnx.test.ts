@@ -1,5 +1,5 @@
 import { onnxBackend } from '@anneal/backend-onnx';
-import type { TrainConfig } from '@anneal/core';
+import type { Row, TrainConfig } from '@anneal/core';
 import type { Backend } from '@anneal/graph';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -15,10 +15,14 @@ afterAll(() => backend.close());
 
 const plain = { optimizer: 'sgd', learningRate: 0.5, lrScheduler: 'constant', maxGradNorm: 0.5, epochs: 4 } as const;
 
-function train(config: TrainConfig, more: { dropout?: number; microBatchSize?: number } = {}): Promise<Trained> {
-  const model = taggerModel({ layers: 3, dropout: more.dropout });
-  const { microBatchSize } = more;
-  const rows = sentences(21, 2);
+interface More {
+  readonly dropout?: number;
+  readonly microBatchSize?: number;
+  readonly rows?: readonly Row[];
+}
+
+function train(config: TrainConfig, { dropout, microBatchSize, rows = sentences(21, 2) }: More = {}): Promise<Trained> {
+  const model = taggerModel({ layers: 3, dropout });
   return trainTiny({ rows, model, task: tagging, encode: encodeSentence, config, backend, microBatchSize });
 }
 
@@ -35,6 +39,17 @@ describe('on ONNX Runtime', () => {
         expect(report.curve[i]!.gradNorm).toBeCloseTo(gradNorm, 5);
       });
     }
+  });
+
+  it('batches in which nothing counts leave the step as it is', async () => {
+    const config = { ...plain, batchSize: 1, gradientAccumulationSteps: 30, lengthBuckets: [20] };
+    const rows = sentences(21, 2);
+    const without = await train(config, { rows });
+    // A task that ignores every token of these rows.
+    const silent = [{ tokens: [4, 8, 4] }, { tokens: [8] }];
+    const found = await train(config, { rows: [...rows, ...silent] });
+    expect(found.report).toMatchObject({ steps: 4, skippedSteps: 0 });
+    expect(distance(found.weights, without.weights)).toBeLessThan(1e-6);
   });
 
   it('recomputed blocks give the same bits', async () => {

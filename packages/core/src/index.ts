@@ -36,8 +36,11 @@ export type { Model } from './model.ts';
 export type { Evaluator, Figure, FigureAxis, Metric, Metrics, TargetSpec, Task } from './task.ts';
 export type {
   EvaluationStep,
+  LrScheduler,
   Optimizer,
   OptimizerConfig,
+  ParameterGroup,
+  PlateauConfig,
   RandomSpec,
   Schedule,
   StepContext,

@@ -1,38 +1,30 @@
-import {
-  type Backend,
-  type BackendState,
-  loadTensor,
-  repeatedBlocks,
-  type TensorData,
-  withParameters,
-  zeros,
-} from '@anneal/graph';
+import { type Backend, type BackendState, loadTensor, type TensorData, withParameters, zeros } from '@anneal/graph';
 
-import { chooseBuckets, completeBuckets, type FeatureSpec, lengthOf } from '../data/batches.ts';
+import type { FeatureSpec } from '../data/batches.ts';
 import type { Sample } from '../data/types.ts';
 import { AnnealError } from '../errors/error.ts';
 import type { CallableHooks } from '../hooks/create.ts';
 import type { TrainContext } from '../hooks/types.ts';
 import type { Model } from '../model.ts';
-import { random } from '../random.ts';
 import type { Metrics, Task } from '../task.ts';
 import type { Checkpoint, CheckpointStore } from './checkpoint.ts';
+import { checkOptions } from './checks.ts';
 import { Evaluation } from './evaluation.ts';
+import type { TrainedParameters } from './parameters.ts';
 import { newProgress, noteEvaluation, type Progress, trainReport } from './progress.ts';
 import { StepPrograms } from './programs.ts';
 import { learningRate } from './schedules.ts';
-import { stateName, stateShapes, type StepSource } from './step-graph.ts';
-import { planSteps, type StepPlan } from './step-plan.ts';
+import { type ParameterSettings, stateName, stateShapes, type StepSource } from './step-graph.ts';
+import { type StepPlan, StepPlans } from './step-plan.ts';
 import { type StepOutcome, StepRunner } from './step-runner.ts';
 import type { Optimizer, StepProgress, TrainPoint, TrainReport } from './types.ts';
 
-export interface TrainRequest {
+export interface TrainRequest extends TrainedParameters {
   readonly ctx: TrainContext;
   readonly hooks: CallableHooks;
   readonly task: Task;
   readonly optimizer: Optimizer;
   readonly specs: readonly FeatureSpec[];
-  readonly trainable: ReadonlySet<string>;
   readonly samples: readonly Sample[];
   readonly validation: readonly Sample[];
   readonly maxLength: number;
@@ -63,34 +55,35 @@ class Engine {
   readonly #progress: Progress;
   readonly #programs: StepPrograms;
   readonly #runner: StepRunner;
-  readonly #buckets: readonly number[];
-  readonly #lengths: readonly (number | undefined)[];
+  readonly #plans: StepPlans;
   readonly #totalSteps: number;
-  readonly #rate: (progress: StepProgress) => number;
+  readonly #rate: (progress: StepProgress, peak?: number) => number;
   /** State entries of the weights that are evaluated and kept, by parameter. */
   readonly #kept: ReadonlyMap<string, string>;
   #best: Record<string, TensorData> | undefined;
   #evaluation: Evaluation | undefined;
 
-  constructor(request: TrainRequest, backend: Backend, state: BackendState, resumed: Checkpoint<Progress> | undefined) {
+  constructor(
+    request: TrainRequest,
+    plans: StepPlans,
+    backend: Backend,
+    state: BackendState,
+    resumed: Checkpoint<Progress> | undefined,
+  ) {
     const { ctx, specs, samples, trainable } = request;
     const { config, seed, logger } = ctx;
     this.#request = request;
+    this.#plans = plans;
     this.#backend = backend;
     this.#state = state;
-    this.#lengths = samples.map((sample) => lengthOf(sample, specs));
-    const known = this.#lengths.filter((length) => length !== undefined);
-    this.#buckets = config.lengthBuckets
-      ? completeBuckets(config.lengthBuckets, known, request.maxLength)
-      : chooseBuckets(known, request.maxLength);
-    const steps = Math.max(1, Math.round(this.#plan(0).length * (config.epochs ?? 3)));
+    const steps = Math.max(1, Math.round(plans.stepsPerEpoch * (config.epochs ?? 3)));
     this.#totalSteps = Math.min(config.maxSteps ?? Number.POSITIVE_INFINITY, steps);
     this.#rate = learningRate(config);
     const entry = config.emaDecay === undefined ? stateName.parameter : stateName.average;
     this.#kept = new Map([...trainable].map((name) => [name, entry(name)]));
     const source = sourceOf(request);
     this.#programs = new StepPrograms(source, backend, state, logger);
-    const accumulate = accumulates(request);
+    const { accumulate } = plans;
     this.#runner = new StepRunner({ source, programs: this.#programs, state, samples, specs, seed, accumulate });
     this.#progress = resumed?.progress ?? newProgress();
     this.#best = resumed?.best;
@@ -98,16 +91,10 @@ class Engine {
 
   /** Places weights and optimizer state with the backend, from the checkpoint when there is one. */
   static async open(request: TrainRequest, backend: Backend): Promise<Engine> {
-    const { ctx, trainable, checkpoints, validation } = request;
+    const { ctx, trainable, checkpoints } = request;
     const { config, logger } = ctx;
-    if (config.earlyStopping && validation.length === 0) {
-      logger.warn(`\`earlyStopping\` of stage ${ctx.stage} has no effect: the dataset has no split "validation"`);
-    }
-    if (config.gradientCheckpointing === true && !hasBlocks(ctx.model)) {
-      logger.warn(
-        `\`gradientCheckpointing\` of stage ${ctx.stage} has no effect: the module paths of the model have no repeated block such as "layers.0", "layers.1"`,
-      );
-    }
+    checkOptions(ctx, request);
+    const plans = new StepPlans(request);
     const resumed = await checkpoints.read<Progress>();
     const tensors: Record<string, TensorData> = {};
     for (const name of trainable) {
@@ -117,13 +104,14 @@ class Engine {
       tensors[stateName.parameter(name)] = data;
       if (config.emaDecay !== undefined) tensors[stateName.average(name)] = data;
     }
-    const shapes = stateShapes(sourceOf(request), accumulates(request));
-    for (const [name, shape] of shapes) tensors[name] = zeros('float32', shape);
+    for (const [name, shape] of stateShapes(sourceOf(request), plans.accumulate)) {
+      tensors[name] = zeros('float32', shape);
+    }
     if (resumed !== undefined) {
       Object.assign(tensors, resumed.state);
       logger.info(`resuming at step ${resumed.progress.step} from the checkpoint`);
     }
-    return new Engine(request, backend, await backend.createState(tensors), resumed);
+    return new Engine(request, plans, backend, await backend.createState(tensors), resumed);
   }
 
   async run(): Promise<{ model: Model; report: TrainReport }> {
@@ -133,15 +121,18 @@ class Engine {
     bar.update(state.step);
     try {
       while (!state.finished) {
-        const plan = this.#plan(state.epoch);
-        while (state.stepOfEpoch < plan.length && state.step < this.#totalSteps) {
+        const plan = this.#plans.epoch(state.epoch);
+        for (;;) {
+          // First of all: a run that is stopped while it is evaluated evaluates again.
+          if (this.#evaluationDue()) await this.#evaluate();
+          if (state.stoppedEarly || state.stepOfEpoch >= plan.length || state.step >= this.#totalSteps) break;
           await this.#stopIfAborted();
           const point = await this.#step(plan[state.stepOfEpoch] as StepPlan);
           bar.update(state.step, `loss ${point.loss.toFixed(4)}`);
           if (state.step % (ctx.config.saveSteps ?? 200) === 0) await this.#save();
         }
-        await this.#evaluate();
-        // Only now is the epoch over: a run that is stopped while it is evaluated evaluates it again.
+        if (!this.#evaluated()) await this.#evaluate();
+        // Only now is the epoch over.
         state.epoch++;
         state.stepOfEpoch = 0;
         state.finished = state.stoppedEarly || state.step >= this.#totalSteps;
@@ -161,23 +152,12 @@ class Engine {
     await this.#state.dispose();
   }
 
-  #plan(epoch: number): readonly StepPlan[] {
-    const { ctx, microBatchSize } = this.#request;
-    return planSteps(this.#lengths, {
-      batchSize: ctx.config.batchSize ?? 32,
-      buckets: this.#buckets,
-      rng: random(ctx.seed, 'batches', ctx.stage, epoch),
-      accumulation: ctx.config.gradientAccumulationSteps ?? 1,
-      microBatchSize,
-    });
-  }
-
   /** One optimizer step. */
   async #step(plan: StepPlan): Promise<TrainPoint> {
     const { ctx, hooks, onStep } = this.#request;
     const state = this.#progress;
     const progress: StepProgress = { step: state.step, totalSteps: this.#totalSteps, epoch: state.epoch };
-    const rate = this.#rate(progress);
+    const rate = this.#rate(progress, state.plateau?.rate);
     const outcome = await this.#runner.run({
       plan,
       progress,
@@ -217,6 +197,18 @@ class Engine {
         fix: `lower \`train.learningRate\` (now ${ctx.config.learningRate ?? 5e-4}), raise \`train.warmupRatio\`, or look for extreme values in the data`,
       },
     );
+  }
+
+  /** The weights as they are have been evaluated. */
+  #evaluated(): boolean {
+    const { step, validation } = this.#progress;
+    return validation.at(-1)?.step === step;
+  }
+
+  #evaluationDue(): boolean {
+    const { evalSteps } = this.#request.ctx.config;
+    const { step } = this.#progress;
+    return evalSteps !== undefined && step > 0 && step % evalSteps === 0 && !this.#evaluated();
   }
 
   async #evaluate(): Promise<void> {
@@ -287,8 +279,13 @@ class Engine {
   }
 }
 
-function sourceOf({ ctx, hooks, task, specs, optimizer, trainable }: TrainRequest): StepSource {
+function sourceOf({ ctx, hooks, task, specs, optimizer, trainable, groups }: TrainRequest): StepSource {
   const { config, model, stage } = ctx;
+  const { learningRate: rate = 5e-4 } = config;
+  const settings = [...groups].map(([name, group]): [string, ParameterSettings] => [
+    name,
+    { rateRatio: (group.learningRate ?? rate) / rate, weightDecay: group.weightDecay },
+  ]);
   return {
     stage,
     model,
@@ -298,20 +295,9 @@ function sourceOf({ ctx, hooks, task, specs, optimizer, trainable }: TrainReques
     trainable,
     optimizer,
     weightDecay: config.weightDecay ?? 0.01,
+    settings: new Map(settings),
     maxGradNorm: config.maxGradNorm ?? 1,
     emaDecay: config.emaDecay,
     recompute: config.gradientCheckpointing,
   };
-}
-
-/** A step may have more than one micro-batch. */
-function accumulates({ ctx, microBatchSize = Number.POSITIVE_INFINITY }: TrainRequest): boolean {
-  const { gradientAccumulationSteps = 1, batchSize = 32 } = ctx.config;
-  return gradientAccumulationSteps > 1 || microBatchSize < batchSize;
-}
-
-function hasBlocks({ graph }: Model): boolean {
-  const scopes = graph.nodes.map(({ scope }) => scope);
-  const blockOf = repeatedBlocks(scopes);
-  return scopes.some((scope) => blockOf(scope) !== undefined);
 }
