@@ -1,4 +1,4 @@
-import { type Graph, gradients, GraphBuilder, inline, type NodeRewriter, type Shape, type Value } from '@anneal/graph';
+import { canonicalize, type Graph, gradients, GraphBuilder, inline, type NodeRewriter, type Shape, type Value } from '@anneal/graph';
 
 import type { FeatureSpec } from '../data/batches.ts';
 import { AnnealError } from '../errors/error.ts';
@@ -123,10 +123,12 @@ function traceGradients(
     random: (name, shape, distribution) => draw(`random:${name}`, shape, distribution),
   };
 
+  // Imported models compute their shapes: with sizes bound, that becomes constants, and gradients need them.
+  const { graph } = canonicalize(model.graph, { dims: dimsOf(model.graph, batchSize, length), integers: 'keep' });
   // Dropout is the identity in the model's graph; here its mask is drawn by the host, so that a resumed run repeats it.
   const dropout: NodeRewriter = (node, [x]) => {
     if (node.op !== 'Dropout' || x === undefined) return undefined;
-    const rate = node.inputs[1] && Number(model.graph.constants.get(node.inputs[1])?.data[0] ?? 0);
+    const rate = node.inputs[1] && Number(graph.constants.get(node.inputs[1])?.data[0] ?? 0);
     const dropped = Math.round(256 * (rate ?? 0));
     if (dropped === 0) return [x];
     if (dropped >= 256) return [ops.mul(x, 0)];
@@ -134,9 +136,8 @@ function traceGradients(
     return [ops.where(mask, ops.mul(x, 256 / (256 - dropped)), 0)];
   };
   const modelInputs = Object.fromEntries([...model.graph.inputs.keys()].map((name) => [name, features[name] as Value]));
-  const outputs = inline(g, model.graph, {
+  const outputs = inline(g, graph, {
     inputs: { ...hooks.train.transformInputs.call(modelInputs, step) },
-    dims: dimsOf(model.graph, batchSize, length),
     parameter: (name) => parameters.get(name),
     node: dropout,
   });
