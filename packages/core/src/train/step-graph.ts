@@ -1,4 +1,13 @@
-import { canonicalize, type Graph, gradients, GraphBuilder, inline, type NodeRewriter, type Shape, type Value } from '@anneal/graph';
+import {
+  canonicalize,
+  type Graph,
+  gradients,
+  GraphBuilder,
+  inline,
+  type NodeRewriter,
+  type Shape,
+  type Value,
+} from '@anneal/graph';
 
 import type { FeatureSpec } from '../data/batches.ts';
 import { AnnealError } from '../errors/error.ts';

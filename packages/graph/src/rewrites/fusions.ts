@@ -129,4 +129,13 @@ const emptyRows: Rewrite = defineRewrite({
  * What exporters take apart, put together again: fewer nodes, and gradients that a runtime computes faster and with less
  * memory. Fusion happens before differentiation or not at all: afterwards inner values have a second use.
  */
-export const FUSIONS: readonly Rewrite[] = [...erfGelu, ...tanhGelu, silu, quickGelu, layerNorm, rmsNorm, emptyRows, emptyParts];
+export const FUSIONS: readonly Rewrite[] = [
+  ...erfGelu,
+  ...tanhGelu,
+  silu,
+  quickGelu,
+  layerNorm,
+  rmsNorm,
+  emptyRows,
+  emptyParts,
+];

@@ -17,7 +17,8 @@ export async function linearForm(graph: Graph): Promise<Graph> {
   const names = new Map<Value, string>([...graph.parameters].map(([name, { value }]) => [value, name]));
   const turned = turnedWeights(graph, names);
   const data = new Map<string, TensorData>();
-  for (const name of turned) data.set(name, transposed(await loadTensor((graph.parameters.get(name) as Parameter).data)));
+  for (const name of turned)
+    data.set(name, transposed(await loadTensor((graph.parameters.get(name) as Parameter).data)));
   return rewrite(graph, {
     parameter: (name, parameter, g) => {
       const own = data.get(name);

@@ -7,12 +7,21 @@ import { linearForm } from '../../src/rewrites/linear-form.ts';
 import { tensor, type TensorData } from '../../src/tensor.ts';
 
 const matrix = (rows: number, columns: number): TensorData =>
-  tensor('float32', [rows, columns], Float32Array.from({ length: rows * columns }, (_, i) => Math.sin(i + 1)));
+  tensor(
+    'float32',
+    [rows, columns],
+    Float32Array.from({ length: rows * columns }, (_, i) => Math.sin(i + 1)),
+  );
 const TRANS_B: Attributes = { transB: { int: 1 } };
 
 /** `x: [2, 3]`, a weight `[4, 3]` or `[3, 4]` and a bias, put together by `build`. */
 function graphOf(
-  build: (g: GraphBuilder, x: Value, weight: (shape: [number, number]) => Value, bias: Value) => Value | readonly Value[],
+  build: (
+    g: GraphBuilder,
+    x: Value,
+    weight: (shape: [number, number]) => Value,
+    bias: Value,
+  ) => Value | readonly Value[],
 ): Graph {
   const g = new GraphBuilder();
   const x = g.input('x', 'float32', [2, 3]);
@@ -57,7 +66,9 @@ describe('linear layers', () => {
   });
 
   it('need no bias', async () => {
-    const { ops } = await turned(graphOf((g, x, weight) => g.one('Gemm', [x, weight([4, 3])], { attributes: TRANS_B })));
+    const { ops } = await turned(
+      graphOf((g, x, weight) => g.one('Gemm', [x, weight([4, 3])], { attributes: TRANS_B })),
+    );
     expect(ops).toEqual(['MatMul']);
   });
 

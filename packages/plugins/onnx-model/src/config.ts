@@ -5,13 +5,14 @@ export function labelsOf(config: JsonObject): readonly string[] | undefined {
   const map = config['id2label'];
   if (typeof map !== 'object' || map === null || Array.isArray(map)) return undefined;
   const entries = Object.entries(map).toSorted(([a], [b]) => Number(a) - Number(b));
-  return entries.map(([, label]) => String(label));
+  return entries.map(([, label]) => (typeof label === 'string' ? label : JSON.stringify(label)));
 }
 
 /** The config.json of a classifier of these classes. */
-export function withLabels({ num_labels: _, ...config }: JsonObject, labels: readonly string[]): JsonObject {
+export function withLabels(config: JsonObject, labels: readonly string[]): JsonObject {
   return {
     ...config,
+    num_labels: undefined,
     architectures: architecturesOf(config['architectures']),
     problem_type: 'single_label_classification',
     id2label: Object.fromEntries(labels.map((label, i) => [String(i), label])),

@@ -65,7 +65,16 @@ export function withNewHead(graph: Graph, head: Head, classes: number, config: J
 }
 
 /** Families whose head for sequences is called `score`. */
-const SCORED: ReadonlySet<unknown> = new Set(['gpt2', 'gpt_neo', 'gpt_neox', 'llama', 'mistral', 'phi3', 'qwen2', 'qwen3']);
+const SCORED: ReadonlySet<unknown> = new Set([
+  'gpt2',
+  'gpt_neo',
+  'gpt_neox',
+  'llama',
+  'mistral',
+  'phi3',
+  'qwen2',
+  'qwen3',
+]);
 
 /** What a head is added to. */
 export interface Encoder {
@@ -87,9 +96,13 @@ export function withAddedHead({ graph, config, seed }: Encoder, classes: number,
   const hidden = inline(g, graph, { inputs })[HIDDEN] as Value;
   const width = hidden.shape.at(-1);
   if (hidden.rank !== 3 || typeof width !== 'number') {
-    throw new AnnealError('ANNEAL_E_MODEL', `\`${HIDDEN}\` is [${hidden.shape.join(', ')}], which no head can be put on`, {
-      path: ['head'],
-    });
+    throw new AnnealError(
+      'ANNEAL_E_MODEL',
+      `\`${HIDDEN}\` is [${hidden.shape.join(', ')}], which no head can be put on`,
+      {
+        path: ['head'],
+      },
+    );
   }
   const path = SCORED.has(config['model_type']) ? 'score' : 'classifier';
   const logits = g.scope(path, () => {

@@ -127,7 +127,7 @@ function classifier(graph: Graph, labels: readonly string[], options: Classes): 
   if (logits.rank !== 2) {
     throw new AnnealError(
       'ANNEAL_E_MODEL',
-      `the task classifies whole rows and \`logits\` is [${logits.shape.join(', ')}], a value for every token`,
+      `the task classifies whole rows and \`logits\` has ${logits.rank} axes: values for every token`,
       { fix: 'export the model with a head for sequence classification, or give it a task for tokens' },
     );
   }

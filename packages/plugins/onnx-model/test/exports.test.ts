@@ -34,14 +34,21 @@ function gradientsOf(name: string, graph: Graph, results: Tensors): ReadonlyMap<
   }
   const [table = '', head = ''] = TIED[name] ?? [];
   const [a, b] = [found.get(table), found.get(head)];
-  if (a && b) found.set(table, a.map((value, i) => value + (b[i] as number)));
+  if (a && b)
+    found.set(
+      table,
+      a.map((value, i) => value + (b[i] as number)),
+    );
   found.delete(head);
   return found;
 }
 
 function gap(actual: ArrayLike<number>, wanted: ArrayLike<number>): number {
   expect(actual.length).toBe(wanted.length);
-  const [scale, difference] = [Math.max(...Array.from(wanted, Math.abs)), Array.from(actual, (v, i) => Math.abs(v - (wanted[i] as number)))];
+  const [scale, difference] = [
+    Math.max(...Array.from(wanted, Math.abs)),
+    Array.from(actual, (v, i) => Math.abs(v - (wanted[i] as number))),
+  ];
   return Math.max(...difference) / Math.max(scale, 1e-3);
 }
 
@@ -73,7 +80,9 @@ describe.each(Object.keys(LOSSES).flatMap((name) => [[name, 'ts'] as const, [nam
     it('has the weights of the checkpoint, by their names', async () => {
       const graph = await imported(name, exporter);
       const shapes = [...graph.parameters].flatMap(([key, { data, transposed, trainable }]) =>
-        trainable && key !== TIED[name]?.[1] && key !== FIXED ? [[key, transposed ? data.shape.toReversed() : data.shape]] : [],
+        trainable && key !== TIED[name]?.[1] && key !== FIXED
+          ? [[key, transposed ? data.shape.toReversed() : data.shape]]
+          : [],
       );
       const wanted = Object.keys(golden.projections).map((key) => [key, golden.parameters[key]]);
       expect(Object.fromEntries(shapes)).toEqual(Object.fromEntries(wanted));

@@ -82,7 +82,11 @@ const nextToken: Loss = ({ ops }, out, { input_ids: ids, attention_mask: mask })
 const squares: Loss = ({ ops }, out) => {
   const [, ...shape] = out.dims;
   const size = shape.reduce((a, b) => a * b, 1);
-  const weights = ops.constant({ dtype: 'float32', shape, data: Float32Array.from({ length: size }, (_, i) => Math.cos(i)) });
+  const weights = ops.constant({
+    dtype: 'float32',
+    shape,
+    data: Float32Array.from({ length: size }, (_, i) => Math.cos(i)),
+  });
   return ops.mean(ops.mul(ops.mul(weights, out), out));
 };
 
