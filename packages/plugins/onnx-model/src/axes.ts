@@ -1,5 +1,5 @@
 import { AnnealError } from '@anneal/core';
-import type { Dim, Graph } from '@anneal/graph';
+import { type Dim, type Graph, symbolsOf } from '@anneal/graph';
 
 /** Inputs that hold the keys and values of earlier tokens. */
 export const PAST: RegExp = /^past/;
@@ -27,6 +27,17 @@ export function axesOf(graph: Graph, given: Readonly<Record<string, number>>): R
     });
   }
   return dims;
+}
+
+/** @throws AnnealError `ANNEAL_E_MODEL` for a size that no input has. */
+export function checkDims(graph: Graph, given: Readonly<Record<string, number>>): void {
+  const symbols = symbolsOf(graph);
+  const unknown = Object.keys(given).find((name) => !symbols.has(name));
+  if (unknown === undefined) return;
+  throw new AnnealError('ANNEAL_E_MODEL', `no input of the model has a size \`${unknown}\``, {
+    path: ['dims', unknown],
+    fix: symbols.size === 0 ? 'leave `dims` out: all sizes are fixed' : `open sizes are ${[...symbols].join(', ')}`,
+  });
 }
 
 function openSize(input: string, dim: string): AnnealError {

@@ -1,7 +1,7 @@
 import { AnnealError, type JsonObject, type Model } from '@anneal/core';
 import { canonicalize, type Graph, linearForm, rewrite } from '@anneal/graph';
 
-import { axesOf, checkInputs } from './axes.ts';
+import { axesOf, checkDims, checkInputs } from './axes.ts';
 import { imageDims, labelsOf, withLabels, withLength } from './config.ts';
 import { fedByData } from './feeding.ts';
 import { HIDDEN, headOf, withAddedHead, withNewHead } from './head.ts';
@@ -51,6 +51,7 @@ export async function importOnnx(source: Graph, options: ImportOnnxOptions = {})
   const { config = {}, dims = {}, labels, seed = 0 } = options;
   checkFloat(source);
   const chosen = withOutputs(source, options.outputs);
+  checkDims(chosen, dims);
   const axes = axesOf(chosen, { ...imageDims(config), ...dims });
   const canonical = canonicalize(chosen, { dims: axes, cache: 'drop' }).graph;
   const plain = await linearForm(fedByData(canonical));

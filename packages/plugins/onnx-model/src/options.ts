@@ -15,7 +15,10 @@ export interface OnnxModelOptions {
   file?: string | undefined;
   /** Outputs to keep. @defaultValue `logits` where there is one, else all but a cache's */
   outputs?: readonly string[] | undefined;
-  /** Numbers for sizes that the file leaves open, by the file's name for them, beside batch and sequence. @defaultValue of config.json: `num_channels`, and `height` and `width` from `image_size` */
+  /**
+   * Numbers for sizes that the file leaves open beside batch and sequence, by its names for them.
+   * @defaultValue of config.json: `num_channels`, and `height` and `width` from `image_size`
+   */
   dims?: Readonly<Record<string, number>> | undefined;
   /** `'classification'`: a new linear layer over the pooled `last_hidden_state` of an encoder that has no head. */
   head?: 'classification' | undefined;
@@ -34,26 +37,24 @@ export interface ResolvedOptions {
 
 const text = v.pipe(v.string(), v.minLength(1));
 
-export const options: OptionSchema<OnnxModelOptions, ResolvedOptions> = v.pipe(
-  v.strictObject({
-    from: v.pipe(text, v.description('An .onnx file, or a folder with config.json and onnx/model.onnx.')),
-    file: v.optional(
-      v.pipe(
-        v.string(),
-        v.regex(/^[\w][\w.-]*\.onnx$/, 'must be the name of an .onnx file, without a folder'),
-        v.description('Name of the file in the folder.'),
-      ),
-      'model.onnx',
+export const options: OptionSchema<OnnxModelOptions, ResolvedOptions> = v.strictObject({
+  from: v.pipe(text, v.description('An .onnx file, or a folder with config.json and onnx/model.onnx.')),
+  file: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^[\w][\w.-]*\.onnx$/, 'must be the name of an .onnx file, without a folder'),
+      v.description('Name of the file in the folder.'),
     ),
-    outputs: v.optional(v.pipe(v.array(text), v.minLength(1), v.description('Outputs to keep.'))),
-    dims: v.optional(
-      v.pipe(
-        v.record(text, v.pipe(v.number(), v.integer(), v.minValue(1))),
-        v.description('Numbers for sizes that the file leaves open.'),
-      ),
-      {},
+    'model.onnx',
+  ),
+  outputs: v.optional(v.pipe(v.array(text), v.minLength(1), v.description('Outputs to keep.'))),
+  dims: v.optional(
+    v.pipe(
+      v.record(text, v.pipe(v.number(), v.integer(), v.minValue(1))),
+      v.description('Numbers for sizes that the file leaves open.'),
     ),
-    head: v.optional(v.pipe(v.picklist(['classification']), v.description('A new head for an encoder without one.'))),
-    pooling: v.optional(v.pipe(v.picklist(['cls', 'mean']), v.description('What the new head looks at.')), 'cls'),
-  }),
-);
+    {},
+  ),
+  head: v.optional(v.pipe(v.picklist(['classification']), v.description('A new head for an encoder without one.'))),
+  pooling: v.optional(v.pipe(v.picklist(['cls', 'mean']), v.description('What the new head looks at.')), 'cls'),
+});

@@ -77,6 +77,10 @@ describe('inputs', () => {
     expect(await failure(build(), { config: { num_channels: 3 } })).toBe(
       'ANNEAL_E_MODEL\nthe size `height` of the input "pixel_values" is open\nsay what it is: dims: { height: 224 }',
     );
+    expect(await failure(build(), { dims: { heigth: 4 } })).toBe(
+      'ANNEAL_E_MODEL\nno input of the model has a size `heigth`\n' +
+        'open sizes are batch_size, num_channels, height, width',
+    );
   });
 
   it('without a batch, or with a second sequence, are refused', async () => {
