@@ -67,6 +67,7 @@ export {
 export { constantFolder, foldConstants, type FoldOptions } from './rewrites/fold.ts';
 export { type Simplification, SIMPLIFICATIONS, type Surroundings } from './rewrites/rules.ts';
 export { type Int8Matrix, int8InputGradient, int8Layer, int8Linears, int8Matrix } from './rewrites/int8-linears.ts';
+export { linearForm } from './rewrites/linear-form.ts';
 export { simplify } from './rewrites/simplify.ts';
 export {
   applyRewrites,

@@ -1,6 +1,5 @@
 import {
-  applyRewrites,
-  FUSIONS,
+  canonicalize,
   type Graph,
   gradients,
   GraphBuilder,
@@ -70,10 +69,12 @@ export function traceGradients(source: StepSource, batchSize: number, length: nu
     random: (name, shape, distribution) => draw(`random:${name}`, shape, distribution),
   };
 
+  // Imported models compute their shapes: with sizes bound, that becomes constants, and gradients need them.
+  const { graph } = canonicalize(model.graph, { dims: dimsOf(model.graph, batchSize, length), integers: 'keep' });
   // Dropout is the identity in the model's graph; here its mask is drawn by the host, so that a resumed run repeats it.
   const dropout: NodeRewriter = (node, [x]) => {
     if (node.op !== 'Dropout' || x === undefined) return undefined;
-    const rate = node.inputs[1] && Number(model.graph.constants.get(node.inputs[1])?.data[0] ?? 0);
+    const rate = node.inputs[1] && Number(graph.constants.get(node.inputs[1])?.data[0] ?? 0);
     const dropped = Math.round(256 * (rate ?? 0));
     if (dropped === 0) return [x];
     return g.scope(node.scope, () => {
@@ -83,10 +84,8 @@ export function traceGradients(source: StepSource, batchSize: number, length: nu
     });
   };
   const modelInputs = Object.fromEntries([...model.graph.inputs.keys()].map((name) => [name, features[name] as Value]));
-  // Fused before differentiation or never: see FUSIONS.
-  const outputs = inline(g, applyRewrites(model.graph, FUSIONS).graph, {
+  const outputs = inline(g, graph, {
     inputs: { ...hooks.train.transformInputs.call(modelInputs, step) },
-    dims: dimsOf(model.graph, batchSize, length),
     // What this stage leaves as it is, is frozen, whatever the model says: losses ask for it.
     parameter: (name, { data, transposed }) => parameters.get(name) ?? g.parameter(name, data, { transposed }),
     node: dropout,

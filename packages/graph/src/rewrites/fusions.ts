@@ -110,8 +110,32 @@ const emptyParts: Rewrite = defineRewrite({
   },
 });
 
+const softmax = op('Softmax', [x], { name: 'softmax', shared: true });
+/**
+ * Softmax whose rows of only -∞ are 0, as PyTorch exports attention. Written with NaN it has a gradient of NaN, and a batch
+ * with an empty row, which masks all of itself, would make all weights NaN.
+ */
+const emptyRows: Rewrite = defineRewrite({
+  name: 'softmax with empty rows',
+  pattern: op('Where', [op('IsNaN', [softmax]), 0, softmax]),
+  replace: ({ ops, value, nodeOf }) => {
+    const [source, axis] = [value('x'), attr.int(nodeOf('softmax'), 'axis', -1)];
+    const isEmpty = ops.equal(ops.max(source, { axes: [axis], keepdims: true }), -Infinity);
+    return ops.where(isEmpty, 0, ops.softmax(ops.where(isEmpty, 0, source), { axis }));
+  },
+});
+
 /**
  * What exporters take apart, put together again: fewer nodes, and gradients that a runtime computes faster and with less
  * memory. Fusion happens before differentiation or not at all: afterwards inner values have a second use.
  */
-export const FUSIONS: readonly Rewrite[] = [...erfGelu, ...tanhGelu, silu, quickGelu, layerNorm, rmsNorm, emptyParts];
+export const FUSIONS: readonly Rewrite[] = [
+  ...erfGelu,
+  ...tanhGelu,
+  silu,
+  quickGelu,
+  layerNorm,
+  rmsNorm,
+  emptyRows,
+  emptyParts,
+];

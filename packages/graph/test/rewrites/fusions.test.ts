@@ -1,11 +1,14 @@
 import { checkRewrite, type RewriteCase } from '@anneal/testkit';
 import { describe, expect, it } from 'vitest';
+import { gradients } from '../../src/autodiff/gradients.ts';
 import { GraphBuilder } from '../../src/builder.ts';
+import { interpret } from '../../src/interpret/evaluate.ts';
 import type { Graph, Value } from '../../src/ir.ts';
 import { applyRewrites, defineRewrite, type Rewrite } from '../../src/rewrites/define.ts';
 import { FUSIONS } from '../../src/rewrites/fusions.ts';
 import { any, op } from '../../src/rewrites/pattern.ts';
 import { tensor } from '../../src/tensor.ts';
+import { inline } from '../../src/transform.ts';
 
 const input = (g: GraphBuilder, name: string = 'x', ...shape: number[]): Value =>
   g.input(name, 'float32', shape.length > 0 ? shape : [2, 3, 8]);
@@ -23,6 +26,14 @@ const normal = ({ ops }: GraphBuilder, x: Value, axis: number, twice: boolean): 
 };
 const rms = ({ ops }: GraphBuilder, x: Value): Value =>
   ops.sqrt(ops.add(ops.mean(ops.pow(x, 2), { axes: [-1], keepdims: true }), 1e-6));
+
+/** Softmax of what is above 0 in the first row, and of nothing in the second. */
+const masked = (g: GraphBuilder, empty: number, axis: number = -1): Value => {
+  const x = input(g);
+  const [row, all] = [g.constant(tensor('bool', [1, 3, 1], [true, false, true])), g.ops.greater(x, 0)];
+  const weights = g.ops.softmax(g.ops.where(g.ops.logicalAnd(row, all), x, -Infinity), { axis });
+  return g.ops.where(g.ops.isNaN(weights), empty, weights);
+};
 
 const CASES: Readonly<Record<string, readonly RewriteCase[]>> = {
   'gelu of erf': [
@@ -56,6 +67,11 @@ const CASES: Readonly<Record<string, readonly RewriteCase[]>> = {
       name: 'product',
       build: (g) => ((x) => g.ops.mul(g.ops.mul(x, tanh(g, x, g.ops.mul(g.ops.mul(x, x), x))), 0.5))(input(g)),
     },
+  ],
+  'softmax with empty rows': [
+    { name: 'of the last axis', build: (g) => masked(g, 0) },
+    { name: 'of another axis', build: (g) => masked(g, 0, 0) },
+    { name: 'with another value is none', times: 0, build: (g) => masked(g, 1) },
   ],
   silu: [
     { name: 'x · σ(x)', build: (g) => ((x) => g.ops.mul(x, g.ops.sigmoid(x)))(input(g)) },
@@ -136,6 +152,21 @@ it('every variant of a fusion applies in a case', () => {
     test.times !== 0 && rule.name in applyRewrites(graphOf(test), [rule]).applied;
   const missing = FUSIONS.filter((rule) => !(CASES[rule.name] ?? []).some((test) => applies(rule, test)));
   expect(missing.map((rule) => `${rule.name}, variant ${FUSIONS.indexOf(rule)}`)).toEqual([]);
+});
+
+it('the gradient of softmax with empty rows is finite', async () => {
+  const g = new GraphBuilder();
+  g.output('y', masked(g, 0));
+  const { graph } = applyRewrites(g.build(), FUSIONS);
+  const trained = new GraphBuilder();
+  const x = trained.input('x', 'float32', [2, 3, 8]);
+  const y = inline(trained, graph, { inputs: { x } })['y'] as Value;
+  const loss = trained.ops.sum(trained.ops.mul(y, y));
+  trained.output('dx', gradients(trained, loss, [x]).get(x) as Value);
+  const values = Float32Array.from({ length: 48 }, (_, i) => Math.sin(i));
+  const { dx } = await interpret(trained.build(), { x: tensor('float32', [2, 3, 8], values) });
+  expect(Array.from(dx!.data, Number).every(Number.isFinite)).toBe(true);
+  expect(Array.from(dx!.data, Number).some((v) => v !== 0)).toBe(true);
 });
 
 describe('rules', () => {

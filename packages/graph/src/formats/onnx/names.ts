@@ -60,6 +60,11 @@ export function scopeOfNodeName(given: string): string {
 /** Where torch.export's ONNX exporter keeps the modules around a node: a Python list, outermost first. */
 const TORCH_SCOPES = 'pkg.torch.onnx.name_scopes';
 
+/** Whether torch.export's exporter wrote the node, and so its modules. */
+export function isTorchExport({ metadataProps }: NodeProto): boolean {
+  return metadataProps.some(({ key }) => key === TORCH_SCOPES);
+}
+
 /** The module path that a file gives for a node, `''` when it gives none. */
 export function scopeOfNode({ name, metadataProps }: NodeProto): string {
   const scopes = metadataProps.find(({ key }) => key === TORCH_SCOPES)?.value;

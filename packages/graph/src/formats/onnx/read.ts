@@ -55,6 +55,7 @@ export async function readOnnx(source: ByteSource, options: ReadOnnxOptions = {}
   const stored = await readInitializers(source, initializers, options.external);
   const names = new Set(stored.map(({ name }) => name));
   replay.names.add(graph.node);
+  replay.names.describe(graph.metadataProps);
   for (const symbol of graph.input.flatMap(symbolsOf)) replay.symbols.reserve(symbol);
   for (const info of graph.input) if (!names.has(info.name)) defineInput(replay, source.name, info, options);
   defineStored(replay, stored);

@@ -1,0 +1,1 @@
+export { findOnnx, openOnnx, type OnnxFiles } from './load.ts';
