@@ -99,8 +99,8 @@ describe('the built folder', () => {
     const { predictions } = await pipeline.evaluate({ rows });
     expect(predictions).toHaveLength(2);
     for (const { row, outputs } of predictions) {
-      const eos = (await tokenizer('<|endoftext|>')).input_ids.tolist()[0][0] as bigint;
-      const ids = [...((await tokenizer(row['text'] as string)).input_ids.tolist()[0] as bigint[]), eos];
+      const eos = tokenizer('<|endoftext|>').input_ids.tolist()[0][0] as bigint;
+      const ids = [...(tokenizer(row['text'] as string).input_ids.tolist()[0] as bigint[]), eos];
       const feed = (values: bigint[]): Tensor => new Tensor('int64', BigInt64Array.from(values), [1, ids.length]);
       const { logits } = (await model({ input_ids: feed(ids), attention_mask: feed(ids.map(() => 1n)) })) as {
         logits: Tensor;

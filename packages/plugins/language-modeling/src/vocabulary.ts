@@ -24,7 +24,8 @@ function bytesOf(tokenizer: JsonObject): Uint16Array | undefined {
   const added = tokenizer['added_tokens'];
   for (const entry of Array.isArray(added) ? (added as readonly JsonValue[]) : []) {
     const { id, content, special } = object(entry);
-    sizes[id as number] = special === true ? 0 : new TextEncoder().encode(String(content)).length;
+    if (typeof id !== 'number' || typeof content !== 'string') continue;
+    sizes[id] = special === true ? 0 : new TextEncoder().encode(content).length;
   }
   return Uint16Array.from(sizes);
 }

@@ -39,8 +39,9 @@ const MAX_JSON_BYTES = 64 * 2 ** 20;
  */
 export async function loadHuggingFace(dir: string, options: FromCheckpointOptions = {}): Promise<Model> {
   const checkpoint = await openCheckpoint(dir);
-  const isDecoder = Object.hasOwn(DECODERS, String(checkpoint.config['model_type']));
-  return isDecoder ? decoderFromCheckpoint(checkpoint) : fromCheckpoint(checkpoint, options);
+  const type = checkpoint.config['model_type'];
+  if (typeof type === 'string' && Object.hasOwn(DECODERS, type)) return decoderFromCheckpoint(checkpoint);
+  return fromCheckpoint(checkpoint, options);
 }
 
 /** Opens a checkpoint folder or a GGUF file; tensors stay in their files until they are used. */
