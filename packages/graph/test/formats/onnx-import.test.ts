@@ -6,6 +6,7 @@ import {
   TensorProto_DataLocation,
 } from '../../src/formats/onnx/proto/onnx_pb.ts';
 import { decodeOnnx, encodeOnnx } from '../../src/formats/onnx/model.ts';
+import { canonicalize } from '../../src/canonicalize/canonicalize.ts';
 import { readOnnx, type ReadOnnxOptions } from '../../src/formats/onnx/read.ts';
 import { writeOnnx } from '../../src/formats/onnx/write.ts';
 import { memorySource } from '../../src/formats/source.ts';
@@ -252,6 +253,24 @@ describe('what this schema does not know', () => {
     const places = [again, again.graph, again.graph?.node[0], again.graph?.initializer[0]];
     expect(places.map((place) => place?.$unknown?.map(({ no }) => no))).toEqual([[1007], [1007], [1007], [1007]]);
     expect(again.graph?.node[0]?.name).toBe('renamed');
+  });
+
+  it('is kept in models, nodes and weights when a graph is read, rewritten and written', async () => {
+    const w: TensorInit = { name: 'w', dataType: 1, dims: [2n], floatData: [1, 2] };
+    const bytes = model({
+      initializer: [w],
+      node: [node('Add', ['x', 'w'], ['a']), node('Relu', ['a'], ['y'])],
+      output: y,
+    });
+    const first = await decodeOnnx(memorySource(bytes));
+    first.$unknown = unknown;
+    first.graph!.node[1]!.$unknown = unknown;
+    first.graph!.initializer[0]!.$unknown = unknown;
+    const graph = canonicalize(await read(encodeOnnx(first), { dims: { batch: 2 } })).graph;
+    const again = await decodeOnnx(memorySource((await writeOnnx(graph)).model));
+    const places = [again, ...again.graph!.node, ...again.graph!.initializer];
+    expect(places.map((place) => place.$unknown?.map(({ no }) => no))).toEqual([[1007], undefined, [1007], [1007]]);
+    expect(again.$unknown).toEqual(unknown);
   });
 
   it('of a graph that is built anew the properties and names are kept', async () => {
