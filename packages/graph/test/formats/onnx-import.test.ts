@@ -6,6 +6,7 @@ import {
   TensorProto_DataLocation,
 } from '../../src/formats/onnx/proto/onnx_pb.ts';
 import { decodeOnnx, encodeOnnx } from '../../src/formats/onnx/model.ts';
+import { describeGraph } from '../../src/describe/describe.ts';
 import { canonicalize } from '../../src/canonicalize/canonicalize.ts';
 import { readOnnx, type ReadOnnxOptions } from '../../src/formats/onnx/read.ts';
 import { writeOnnx } from '../../src/formats/onnx/write.ts';
@@ -160,6 +161,22 @@ describe('sizes', () => {
     expect(graph.inputs.get('x')?.shape).toEqual(['constructor', '__proto__', 2]);
     const again = await read((await writeOnnx(graph)).model);
     expect(again.inputs.get('x')?.shape).toEqual(['constructor', '__proto__', 2]);
+  });
+
+  it('and operators with such names are described and written', async () => {
+    const bytes = model({
+      node: [node('constructor', ['x'], ['y'], { domain: 'toString' })],
+      output: [info('y', [2])],
+    });
+    const graph = await read(bytes);
+    expect(describeGraph(graph).ops).toEqual([{ op: 'toString.constructor', count: 1 }]);
+    const plain = { ...graph, nodes: graph.nodes.map((item) => ({ ...item, domain: '' })) };
+    expect(describeGraph(plain).work.flops).toBe(0);
+    const { opsetImport } = await decodeOnnx(memorySource((await writeOnnx(graph)).model));
+    expect(opsetImport.map(({ domain, version }) => [domain, version])).toEqual([
+      ['', 21n],
+      ['toString', 1n],
+    ]);
   });
 
   it('that an output gives without a type are taken from the other values', async () => {
