@@ -2,7 +2,16 @@ import type { DType } from './dtype.ts';
 import { GraphError } from './error.ts';
 import { compositeTypes } from './infer/composites.ts';
 import { INFER, type InferContext, inferRule, opKey, type TensorType } from './infer/index.ts';
-import { type Attributes, DEFAULT_OPSETS, type Graph, type Node, type Parameter, type Shape, Value } from './ir.ts';
+import {
+  type Attributes,
+  DEFAULT_OPSETS,
+  type Graph,
+  type Node,
+  type Parameter,
+  type Shape,
+  type UnknownFields,
+  Value,
+} from './ir.ts';
 import { usedBy } from './inner-graphs.ts';
 import { createOps } from './ops/create.ts';
 import type { Ops } from './ops/types.ts';
@@ -22,6 +31,7 @@ export interface NodeOptions {
   readonly scope?: string | undefined;
   /** See `Node.name`. */
   readonly name?: string | undefined;
+  readonly unknown?: UnknownFields | undefined;
   /** Output types for operators that have no inference rule. */
   readonly types?: readonly TensorType[] | undefined;
 }
@@ -31,6 +41,7 @@ export interface ParameterOptions {
   readonly trainable?: boolean | undefined;
   /** See {@link Parameter.transposed}. @defaultValue `false` */
   readonly transposed?: boolean | undefined;
+  readonly unknown?: UnknownFields | undefined;
 }
 
 /**
@@ -79,8 +90,8 @@ export class GraphBuilder {
   parameter(name: string, data: TensorSource, options: ParameterOptions = {}): Value {
     if (this.#parameters.has(name)) throw new GraphError('ANNEAL_E_GRAPH', `parameter "${name}" is declared twice`);
     const value = new Value(name, data.dtype, data.shape);
-    const { trainable = false, transposed = false } = options;
-    this.#parameters.set(name, { value, data, trainable, transposed });
+    const { trainable = false, transposed = false, unknown } = options;
+    this.#parameters.set(name, { value, data, trainable, transposed, unknown });
     return value;
   }
 
@@ -131,7 +142,7 @@ export class GraphBuilder {
 
   /** Appends a node and returns its outputs; a left-out output is `undefined`. */
   node(op: string, inputs: readonly (Value | undefined)[], options: NodeOptions = {}): (Value | undefined)[] {
-    const { domain = '', attributes = {}, outputs = 1, names = [], scope = this.#scope, name } = options;
+    const { domain = '', attributes = {}, outputs = 1, names = [], scope = this.#scope, name, unknown } = options;
     const wanted = typeof outputs === 'number' ? Array.from({ length: outputs }, () => true) : outputs;
     const types = this.#infer(op, domain, inputs, attributes, wanted.length, options.types, scope);
     const values = wanted.map((want, i) => {
@@ -141,7 +152,7 @@ export class GraphBuilder {
       checkShape(op, type.shape);
       return new Value(names[i] ?? `${op}_${this.#counter++}`, type.dtype, type.shape);
     });
-    this.nodes.push({ op, domain, inputs: [...inputs], outputs: values, attributes, scope, name });
+    this.nodes.push({ op, domain, inputs: [...inputs], outputs: values, attributes, scope, name, unknown });
     return values;
   }
 
@@ -240,8 +251,8 @@ export class GraphBuilder {
   }
 
   /** The graph of everything that the outputs need. Declared inputs stay, unused parameters and constants go. */
-  build(options: { name?: string; opsets?: Graph['opsets']; metadata?: Graph['metadata'] } = {}): Graph {
-    const { name = 'graph', opsets = DEFAULT_OPSETS, metadata = {} } = options;
+  build(options: Partial<Pick<Graph, 'name' | 'opsets' | 'metadata' | 'unknown'>> = {}): Graph {
+    const { name = 'graph', opsets = DEFAULT_OPSETS, metadata = {}, unknown } = options;
     const live = new Set<Value>(this.#outputs.values());
     const nodes: Node[] = [];
     for (let i = this.nodes.length - 1; i >= 0; i--) {
@@ -260,6 +271,7 @@ export class GraphBuilder {
       parameters: new Map([...this.#parameters].filter(([, { value }]) => live.has(value))),
       constants: new Map([...this.#constants].filter(([value]) => live.has(value))),
       metadata,
+      ...(unknown && { unknown }),
     };
   }
 }

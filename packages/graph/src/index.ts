@@ -26,6 +26,7 @@ export {
   output,
   type Parameter,
   type Shape,
+  type UnknownFields,
   Value,
 } from './ir.ts';
 export {

@@ -58,6 +58,13 @@ export type Attribute =
 
 export type Attributes = Readonly<Record<string, Attribute>>;
 
+/** Fields of a file that the schema here does not know, as protobuf has them: written again as they were. */
+export type UnknownFields = readonly {
+  readonly no: number;
+  readonly wireType: number;
+  readonly data: Uint8Array<ArrayBufferLike>;
+}[];
+
 /** One application of an operator, with ONNX semantics. */
 export interface Node {
   /** ONNX `op_type`. */
@@ -73,6 +80,7 @@ export interface Node {
   readonly scope: string;
   /** Its name in the file that it came from, for people: nothing refers to it, and it need not be unique. */
   readonly name?: string | undefined;
+  readonly unknown?: UnknownFields | undefined;
 }
 
 /** A named weight. Its key in `Graph.parameters` is the module path as in the source checkpoint. */
@@ -86,6 +94,7 @@ export interface Parameter {
    * PyTorch checkpoints. Writers of checkpoints transpose back.
    */
   readonly transposed: boolean;
+  readonly unknown?: UnknownFields | undefined;
 }
 
 /**
@@ -103,6 +112,7 @@ export interface Graph {
   readonly constants: ReadonlyMap<Value, TensorData>;
   /** Free-form properties, kept in ONNX `metadata_props`. */
   readonly metadata: Readonly<Record<string, string>>;
+  readonly unknown?: UnknownFields | undefined;
 }
 
 /** The operator sets that graphs are built with: opset 21 runs on every provider of ONNX Runtime 1.30. */

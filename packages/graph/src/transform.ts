@@ -44,8 +44,8 @@ export function inline(g: GraphBuilder, graph: Graph, options: InlineOptions = {
     map.set(value, given ?? g.input(name, value.dtype, bound(value.shape)));
   }
   for (const [name, parameter] of graph.parameters) {
-    const { data, trainable, transposed } = parameter;
-    const kept = (): Value => g.findParameter(name)?.value ?? g.parameter(name, data, { trainable, transposed });
+    const { data, ...facts } = parameter;
+    const kept = (): Value => g.findParameter(name)?.value ?? g.parameter(name, data, facts);
     map.set(parameter.value, rewriteParameter?.(name, parameter, g) ?? kept());
   }
   for (const [value, data] of graph.constants) map.set(value, g.constant(data, value.name));
@@ -84,6 +84,7 @@ export function copyNode(
     names: node.outputs.map((value) => value?.name),
     scope: node.scope,
     name: node.name,
+    unknown: node.unknown,
     types: node.outputs.map((value): TensorType => ({
       dtype: value?.dtype ?? 'float32',
       shape: bound(value?.shape ?? []),
@@ -108,7 +109,7 @@ export function rewrite(graph: Graph, options: InlineOptions): Graph {
   const g = new GraphBuilder();
   const outputs = inline(g, graph, options);
   for (const [name, value] of Object.entries(outputs)) g.output(name, value);
-  return g.build({ name: graph.name, opsets: graph.opsets, metadata: graph.metadata });
+  return g.build(graph);
 }
 
 /** The graph with symbolic dimensions replaced: `bind(graph, { batch: 8, sequence: 128 })`. */

@@ -243,8 +243,16 @@ const steps = (op: string, gates: number): OldModel => ({
   opset: 6,
   x: [2, 1, 1],
   initializer: [
-    tensorOf('w', [1, gates, 1], new Array<number>(gates).fill(1)),
-    tensorOf('r', [1, gates, 1], new Array<number>(gates).fill(0)),
+    tensorOf(
+      'w',
+      [1, gates, 1],
+      Array.from({ length: gates }, () => 1),
+    ),
+    tensorOf(
+      'r',
+      [1, gates, 1],
+      Array.from({ length: gates }, () => 0),
+    ),
   ],
   nodes: [node(op, ['x', 'w', 'r'], ['y'], { attribute: [int('hidden_size', 1), int('output_sequence', 1)] })],
   becomes: [op],

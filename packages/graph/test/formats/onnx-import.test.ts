@@ -6,6 +6,8 @@ import {
   TensorProto_DataLocation,
 } from '../../src/formats/onnx/proto/onnx_pb.ts';
 import { decodeOnnx, encodeOnnx } from '../../src/formats/onnx/model.ts';
+import { describeGraph } from '../../src/describe/describe.ts';
+import { canonicalize } from '../../src/canonicalize/canonicalize.ts';
 import { readOnnx, type ReadOnnxOptions } from '../../src/formats/onnx/read.ts';
 import { writeOnnx } from '../../src/formats/onnx/write.ts';
 import { memorySource } from '../../src/formats/source.ts';
@@ -161,6 +163,22 @@ describe('sizes', () => {
     expect(again.inputs.get('x')?.shape).toEqual(['constructor', '__proto__', 2]);
   });
 
+  it('and operators with such names are described and written', async () => {
+    const bytes = model({
+      node: [node('constructor', ['x'], ['y'], { domain: 'toString' })],
+      output: [info('y', [2])],
+    });
+    const graph = await read(bytes);
+    expect(describeGraph(graph).ops).toEqual([{ op: 'toString.constructor', count: 1 }]);
+    const plain = { ...graph, nodes: graph.nodes.map((item) => ({ ...item, domain: '' })) };
+    expect(describeGraph(plain).work.flops).toBe(0);
+    const { opsetImport } = await decodeOnnx(memorySource((await writeOnnx(graph)).model));
+    expect(opsetImport.map(({ domain, version }) => [domain, version])).toEqual([
+      ['', 21n],
+      ['toString', 1n],
+    ]);
+  });
+
   it('that an output gives without a type are taken from the other values', async () => {
     const bytes = model({
       node: [node('Mystery', ['x'], ['y'], { domain: 'org.example' })],
@@ -252,6 +270,24 @@ describe('what this schema does not know', () => {
     const places = [again, again.graph, again.graph?.node[0], again.graph?.initializer[0]];
     expect(places.map((place) => place?.$unknown?.map(({ no }) => no))).toEqual([[1007], [1007], [1007], [1007]]);
     expect(again.graph?.node[0]?.name).toBe('renamed');
+  });
+
+  it('is kept in models, nodes and weights when a graph is read, rewritten and written', async () => {
+    const w: TensorInit = { name: 'w', dataType: 1, dims: [2n], floatData: [1, 2] };
+    const bytes = model({
+      initializer: [w],
+      node: [node('Add', ['x', 'w'], ['a']), node('Relu', ['a'], ['y'])],
+      output: y,
+    });
+    const first = await decodeOnnx(memorySource(bytes));
+    first.$unknown = unknown;
+    first.graph!.node[1]!.$unknown = unknown;
+    first.graph!.initializer[0]!.$unknown = unknown;
+    const graph = canonicalize(await read(encodeOnnx(first), { dims: { batch: 2 } })).graph;
+    const again = await decodeOnnx(memorySource((await writeOnnx(graph)).model));
+    const places = [again, ...again.graph!.node, ...again.graph!.initializer];
+    expect(places.map((place) => place.$unknown?.map(({ no }) => no))).toEqual([[1007], undefined, [1007], [1007]]);
+    expect(again.$unknown).toEqual(unknown);
   });
 
   it('of a graph that is built anew the properties and names are kept', async () => {

@@ -29,10 +29,10 @@ const averagePool: VjpRule = unary((c, dy) => {
   const taps = (axis: number, position: number): number => {
     const start = position * (window.strides[axis] as number) - (all ? 0 : (before[axis] as number));
     const end = (all ? padded : sizes)[axis] as number;
-    return range(0, window.kernel[axis] as number).filter((k) => {
-      const at = start + k * (window.dilations[axis] as number);
-      return at >= 0 && at < end;
-    }).length;
+    const [kernel, step] = [window.kernel[axis] as number, window.dilations[axis] as number];
+    const first = Math.max(0, Math.ceil(-start / step));
+    const last = Math.min(kernel - 1, Math.floor((end - 1 - start) / step));
+    return Math.max(0, last - first + 1);
   };
   const counts = dy.dims.slice(2);
   // Where the first and the last window lie inside, all of an axis do: one number for all of them.

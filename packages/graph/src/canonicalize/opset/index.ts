@@ -62,7 +62,7 @@ function upgradeNode(
   opset: number,
   g: GraphBuilder,
 ): readonly (Value | undefined)[] {
-  const { op, attributes, scope, name } = node;
+  const { op, attributes, scope, name, unknown } = node;
   const form: Form = { op, inputs, attributes, outputs: node.outputs.map((value) => value !== undefined) };
   const next = upgrade(form, opset, g);
   if (!('op' in next)) return next;
@@ -72,6 +72,7 @@ function upgradeNode(
     names: node.outputs.map((value) => value?.name),
     scope,
     name,
+    unknown,
     types: node.outputs.map((value) => ({ dtype: value?.dtype ?? 'float32', shape: value?.shape ?? [] })),
   });
 }

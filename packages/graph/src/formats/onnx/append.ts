@@ -84,6 +84,7 @@ export class Appender {
       names: proto.output,
       scope: fromProps(proto.metadataProps)[META.scope] ?? (scopeOfNode(proto) || scope.module),
       name: proto.name || undefined,
+      unknown: proto.$unknown,
       types: known ? undefined : this.declared.ofOutputs(proto, scope),
     });
     if (known) this.declared.match(values, proto, scope);

@@ -1,6 +1,6 @@
 import { isFloat } from '../../dtype.ts';
 import { upgradedOpsets } from '../../canonicalize/opset/index.ts';
-import type { Graph } from '../../ir.ts';
+import type { Graph, UnknownFields } from '../../ir.ts';
 import { byteLengthOf, type ByteSource, loadTensor, type TensorData, type TensorSource } from '../../tensor.ts';
 import { formatError } from '../error.ts';
 import { type OpenExternal, TensorReader, valueTypeOf } from './from-proto.ts';
@@ -29,6 +29,7 @@ interface Stored {
   readonly name: string;
   readonly data: TensorSource;
   readonly facts: Readonly<Record<string, string>>;
+  readonly unknown: UnknownFields | undefined;
 }
 
 /**
@@ -70,7 +71,12 @@ export async function readOnnx(source: ByteSource, options: ReadOnnxOptions = {}
     outputs.add(name);
     g.output(name, value);
   }
-  return g.build({ name: graph.name, opsets: upgradedOpsets(opsets), metadata: fromProps(model.metadataProps) });
+  return g.build({
+    name: graph.name,
+    opsets: upgradedOpsets(opsets),
+    metadata: fromProps(model.metadataProps),
+    unknown: model.$unknown,
+  });
 }
 
 /** The newest version of ai.onnx that ONNX Runtime 1.30 accepts. */
@@ -104,9 +110,9 @@ async function readInitializers(
   const reader = new TensorReader(source, external);
   const stored: Stored[] = [];
   for (const scanned of initializers) {
-    const { name, metadataProps } = scanned.proto;
+    const { name, metadataProps, $unknown: unknown } = scanned.proto;
     if (name === '') throw formatError({ file: source.name, offset: scanned.offset }, 'a tensor without a name');
-    stored.push({ name, data: await reader.read(scanned), facts: fromProps(metadataProps) });
+    stored.push({ name, data: await reader.read(scanned), facts: fromProps(metadataProps), unknown });
   }
   // Constants are needed to infer shapes.
   return Promise.all(
@@ -154,12 +160,13 @@ function defineStored(replay: Replay, stored: readonly Stored[]): void {
     return name === undefined ? undefined : { name: replay.names.reserve(name), transposed: false };
   });
   stored.forEach((item, i) => {
-    const { name, data, facts } = item;
+    const { name, data, facts, unknown } = item;
     if (!isParameter(item)) return replay.define(name, replay.g.constant(data as TensorData, name));
     const identity = given[i] ?? replay.names.identify(name, data.shape.length);
     const value = replay.g.parameter(identity.name, data, {
       trainable: facts[META.trainable] === 'true',
       transposed: identity.transposed || facts[META.transposed] === 'true',
+      unknown,
     });
     replay.define(name, value);
   });

@@ -215,6 +215,7 @@ export class Replay {
       names: proto.output,
       scope: scopeOfNode(proto) || scope.module,
       name: proto.name || undefined,
+      unknown: proto.$unknown,
       types,
     });
   }

@@ -1,7 +1,7 @@
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, type Message, toBinary } from '@bufbuild/protobuf';
 import { isFloat } from '../../dtype.ts';
 import { GraphError } from '../../error.ts';
-import type { Graph, Node, Parameter, Value } from '../../ir.ts';
+import type { Graph, Node, Parameter, UnknownFields, Value } from '../../ir.ts';
 import { byteLengthOf, loadTensor } from '../../tensor.ts';
 import { valuesOf } from '../../transform.ts';
 import { ExternalData, type ExternalOptions, type StoredTensor } from './external.ts';
@@ -71,6 +71,7 @@ export async function writeOnnx(graph: Graph, options: WriteOnnxOptions = {}): P
   });
   if (options.producerVersion !== undefined) model.producerVersion = options.producerVersion;
   if (options.docString !== undefined) model.docString = options.docString;
+  keepUnknown(model, graph);
   const bytes = toBinary(ModelProtoSchema, model);
   checkSize(bytes.byteLength);
   return { model: bytes, external: writer.external, names: writer.names };
@@ -171,6 +172,7 @@ class ModelWriter {
         [META.trainable]: trainable ? 'true' : undefined,
         [META.transposed]: transposed ? 'true' : undefined,
       });
+      keepUnknown(proto, parameter);
       protos.push(proto);
     }
     return protos;
@@ -227,6 +229,7 @@ class ModelWriter {
       ),
       metadataProps: toProps({ [META.scope]: scopeOfNodeName(hint) === node.scope ? undefined : node.scope }),
     });
+    keepUnknown(proto, node);
     if (node.domain !== '') proto.domain = node.domain;
     this.#domains.add(node.domain);
     return proto;
@@ -271,6 +274,11 @@ class ModelWriter {
       this.irVersion = Math.max(this.irVersion, DTYPE_IR_VERSION[dtype] ?? 0);
     }
   }
+}
+
+function keepUnknown(message: Message, { unknown }: { readonly unknown?: UnknownFields | undefined }): void {
+  if (unknown !== undefined)
+    message.$unknown = unknown.map((field) => ({ ...field, data: new Uint8Array(field.data) }));
 }
 
 /** Version of an operator set; 1 for domains that the graph says nothing about. */
