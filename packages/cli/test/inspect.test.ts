@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { type Graph, GraphBuilder, tensor, zeros } from '@anneal/graph';
+import { type Graph, GraphBuilder, tensor, type Value, zeros } from '@anneal/graph';
 import { saveOnnx } from '@anneal/graph/node';
 import { describe, expect, it } from 'vitest';
 
@@ -181,7 +181,7 @@ describe('graph', () => {
     const { code, out } = await run(cwd, 'inspect', 'graph', 'm.onnx', '--dim', 'batch=5');
     expect(code).toBe(0);
     // 2 · 5 · 4 · 3
-    expect(out).toContain('120FLOP with batch 5');
+    expect(out).toContain('120 FLOP with batch 5');
     expect(out).toContain('✓ differentiable');
     const json = JSON.parse((await run(cwd, 'inspect', 'graph', 'm.onnx', '--json', '--top', '1')).out) as object;
     expect(json).toMatchObject({
@@ -192,11 +192,54 @@ describe('graph', () => {
     });
   });
 
+  it('says what gradients cannot pass, where it is and what to do, in few columns too', async () => {
+    const g = new GraphBuilder();
+    const w = g.parameter('w', zeros('float32', [4, 4]));
+    let x = g.input('x', 'float32', ['batch', 4]);
+    for (let i = 0; i < 7; i++) {
+      const h = g.scope(`layer.${i}`, () => g.ops.matmul(x, w));
+      const [codes, scale, zero] = g.scope(`layer.${i}`, () =>
+        g.node('DynamicQuantizeLinear', [h], { outputs: 3, names: [`codes${i}`] }),
+      );
+      x = g.one('DequantizeLinear', [codes, scale, zero]);
+    }
+    g.output('y', x);
+    const cwd = folder();
+    await saveOnnx(g.build(), join(cwd, 'm.onnx'));
+    const { out } = await run(cwd, 'inspect', 'graph', 'm.onnx');
+    expect(out.slice(out.indexOf('Gradients'))).toMatchInlineSnapshot(`
+      "Gradients
+        ✗ DynamicQuantizeLinear  7×  integer arithmetic has no derivative
+            in     layer.0, layer.1, layer.2, layer.3, layer.4 and 2 more
+            makes  codes0, codes1, codes2, codes3, codes4 and 2 more
+            fix    rewrite it to DequantizeLinear and MatMul, or freeze what lies
+                   below
+      "
+    `);
+    const json = JSON.parse((await run(cwd, 'inspect', 'graph', 'm.onnx', '--json')).out) as object;
+    expect(json).toMatchObject({
+      obstacles: [{ count: 7, results: ['codes0', 'codes1', 'codes2', 'codes3', 'codes4', 'codes5', 'codes6'] }],
+    });
+  });
+
+  it('finds nothing to train where no weight is a float, and no name for sizes that follow from several', async () => {
+    const g = new GraphBuilder();
+    const [a, b] = ['a', 'b'].map((name) => g.input(name, 'int64', [name])) as [Value, Value];
+    g.output('sum', g.ops.add(g.ops.add(a, b), g.parameter('w', zeros('int64', [1]))));
+    const cwd = folder();
+    await saveOnnx(g.build(), join(cwd, 'm.onnx'));
+    const { out } = await run(cwd, 'inspect', 'graph', 'm.onnx');
+    expect(out).toContain('  no weights of a floating-point type: nothing to train');
+    expect(out).toContain('1 in 1 tensor, 8 B');
+    expect(out).toContain('sum  int64  [?]');
+  });
+
   it.each([
     [['m.onnx', '--dim', 'bach=5'], 2, 'has no symbolic dimension `bach`'],
     [['m.onnx', '--dim', 'batch=0'], 2, 'must be a whole number'],
     [['m.onnx', '--top', 'x'], 2, '`--top` must be a whole number'],
-    [['no.onnx'], 1, 'ANNEAL_E_FORMAT'],
+    [['no.onnx'], 1, 'no.onnx: there is no such file'],
+    [['.'], 1, 'this is a folder, not a file'],
     [['package.json'], 1, 'ANNEAL_E_FORMAT'],
     [[], 2, 'needs a file'],
   ])('says what is wrong: %j', async (argv, exit, message) => {

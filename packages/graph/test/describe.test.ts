@@ -17,10 +17,13 @@ function small(quantized: boolean = false): Graph {
   else
     g.output(
       'y',
-      g.scope('head', () => g.node('DynamicQuantizeLinear', [h], { outputs: 3 })[0] as Value),
+      g.scope('head', () => g.node('DynamicQuantizeLinear', [h], { outputs: 3, names: ['codes'] })[0] as Value),
     );
   return g.build({ name: 'small' });
 }
+
+const type = (shape: readonly number[], count: number): { dtype: 'float32'; shape: readonly number[] }[] =>
+  Array.from({ length: count }, () => ({ dtype: 'float32', shape }));
 
 describe('describeGraph', () => {
   it('counts operators and weights', () => {
@@ -55,6 +58,7 @@ describe('describeGraph', () => {
         reason: 'integer arithmetic has no derivative',
         fix: expect.stringContaining('DequantizeLinear') as string,
         modules: ['head'],
+        results: ['codes'],
       },
     ]);
   });
@@ -116,6 +120,26 @@ describe('describeGraph', () => {
     });
     expect(work.flops).toBe(work.byOp.reduce((sum, { flops }) => sum + flops, 0));
     expect(work.notCounted).toEqual([]);
+  });
+
+  it('counts the work of attention in its other forms', () => {
+    const g = new GraphBuilder();
+    const input = (name: string, ...shape: number[]): Value => g.input(name, 'float32', shape);
+    // 4 queries of 8 heads meet 6 keys, and 3 of the past, of 2 heads; values are narrower.
+    const [q, k, v] = [input('q', 2, 8, 4, 16), input('k', 2, 2, 6, 16), input('v', 2, 2, 6, 8)];
+    const past = [input('pastK', 2, 2, 3, 16), input('pastV', 2, 2, 3, 8)];
+    const standard = g.node('Attention', [q, k, v, undefined, ...past], { outputs: 3, types: type([2, 8, 4, 8], 3) });
+    g.output('standard', standard[0] as Value);
+    // 5 tokens of width 12, projected to queries, keys and values of 3 heads of 4.
+    const [x, w, b] = [input('x', 1, 5, 12), input('w', 12, 36), input('b', 36)];
+    const options = { domain: 'com.microsoft', attributes: { num_heads: { int: 3 } }, types: type([1, 5, 12], 1) };
+    g.output('projecting', g.one('Attention', [x, w, b], options));
+    const { byOp, notCounted } = describeGraph(g.build()).work;
+    expect(Object.fromEntries(byOp.map(({ op, flops }) => [op, flops]))).toEqual({
+      Attention: 2 * (2 * 8) * 4 * (6 + 3) * (16 + 8),
+      'com.microsoft.Attention': 2 * (5 * 12 * 36) + 2 * 2 * (3 * 5 * 5 * 4),
+    });
+    expect(notCounted).toEqual([]);
   });
 
   it('says which work it cannot count', () => {

@@ -13,6 +13,7 @@ import {
   writeOnnx,
 } from '@anneal/graph';
 import type { Channel } from './channel.ts';
+import { fuse, hasFixedWork } from './lower/fuse.ts';
 import { lower } from './lower/index.ts';
 import { peakRssBytes } from './memory.ts';
 import { canMute, muted } from './mute.ts';
@@ -32,7 +33,7 @@ export interface OnnxBackendParts {
   readonly info: BackendInfo;
   readonly channel: Channel;
   readonly folder: SessionFolder;
-  readonly session: Omit<SessionConfig, 'purpose'>;
+  readonly session: Omit<SessionConfig, 'purpose' | 'optimization'>;
 }
 
 /** Graphs on ONNX Runtime, in a worker thread. */
@@ -40,7 +41,7 @@ export class OnnxBackend implements Backend {
   readonly info: BackendInfo;
   readonly #channel: Channel;
   readonly #folder: SessionFolder;
-  readonly #session: Omit<SessionConfig, 'purpose'>;
+  readonly #session: Omit<SessionConfig, 'purpose' | 'optimization'>;
   readonly #weights: WeightStore;
   #counter = 0;
 
@@ -56,7 +57,7 @@ export class OnnxBackend implements Backend {
     const { purpose = 'inference', label = source.name, guard } = options;
     const program = this.#counter++;
     const state = this.#own(options.state, label);
-    const graph = lower(source);
+    const graph = purpose === 'training' ? fuse(lower(source)) : lower(source);
     const { inputs, stateInputs, outputs } = wire(graph, state, options, label);
     const modules = modulesOf(graph);
     const updating = outputs.some(({ update }) => update !== undefined);
@@ -69,7 +70,7 @@ export class OnnxBackend implements Backend {
         program,
         model: bytes,
         folder: lease && this.#folder.open(),
-        session: { ...this.#session, purpose },
+        session: { ...this.#session, purpose, optimization: optimizationOf(graph, purpose) },
         state: state?.id,
         stateInputs,
         outputs,
@@ -116,6 +117,12 @@ export class OnnxBackend implements Backend {
     const total = large.reduce((sum, parameter) => sum + bytes(parameter), 0);
     return total < INLINE_MODEL_BYTES ? undefined : this.#weights.place(large.map(({ data }) => data));
   }
+}
+
+/** Training programs come optimized; what the runtime alone can do is to compute from weights once. */
+function optimizationOf(graph: Graph, purpose: SessionConfig['purpose']): SessionConfig['optimization'] {
+  if (purpose === 'inference') return 'all';
+  return hasFixedWork(graph) ? 'basic' : 'disabled';
 }
 
 function modulesOf(graph: Graph): Map<string, string> {

@@ -5,6 +5,8 @@ import type { EdgeType } from './edge-types.ts';
 export interface SessionConfig {
   readonly threads: number | undefined;
   readonly purpose: 'training' | 'inference';
+  /** What the runtime's optimizer does: nothing, fold what depends on weights alone, or all that it can. */
+  readonly optimization: 'disabled' | 'basic' | 'all';
   readonly deterministic: boolean;
   readonly spin: boolean;
 }

@@ -11,7 +11,7 @@ export function sessionOptions(config: SessionConfig, folder: string | undefined
   const training = config.purpose === 'training';
   return {
     executionProviders: ['cpu'],
-    graphOptimizationLevel: training ? 'extended' : 'all',
+    graphOptimizationLevel: config.optimization,
     executionMode: 'sequential',
     ...(config.threads === undefined ? {} : { intraOpNumThreads: config.threads }),
     interOpNumThreads: 1,

@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 
 import { AnnealError, isAnnealError } from '@anneal/core';
-import { describeGraph, type GraphDescription, type Port, symbolsOf } from '@anneal/graph';
+import { describeGraph, type GraphDescription, type Obstacle, type Port, symbolsOf } from '@anneal/graph';
 import { loadOnnx } from '@anneal/graph/node';
 
 import { type Context, widthFor } from '../context.ts';
-import { bytes, count, short } from '../ui/numbers.ts';
-import { columns, cutStart, oneLine } from '../ui/text.ts';
+import { bytes, count, flops, short } from '../ui/numbers.ts';
+import { columns, cutStart, oneLine, wrap } from '../ui/text.ts';
 
 /** Sizes that symbols get when none is given. */
 const BATCH = 1;
@@ -45,7 +45,35 @@ function dimsFor(symbols: ReadonlySet<string>, given: readonly string[]): Record
   return dims;
 }
 
-const port = ({ name, dtype, shape }: Port): string[] => [oneLine(name), dtype, `[${shape.join(', ')}]`];
+/** A size that the file does not name, but that follows from several others, says nothing to a reader. */
+const size = (dim: number | string): string => (typeof dim === 'string' && dim.includes('|') ? '?' : String(dim));
+const port = ({ name, dtype, shape }: Port): string[] => [oneLine(name), dtype, `[${shape.map(size).join(', ')}]`];
+
+/** How many nodes of an obstacle are named. */
+const NAMED = 5;
+
+/** What gradients cannot pass: operator, reason, where, and what to do. */
+function obstacleText({ op, count: times, reason, fix, modules, results }: Obstacle, width: number): string {
+  const list = (names: readonly string[]): string =>
+    names.slice(0, NAMED).map(oneLine).join(', ') + (names.length > NAMED ? ` and ${names.length - NAMED} more` : '');
+  const details: [label: string, text: string | undefined][] = [
+    ['in', modules.length > 0 ? list(modules) : undefined],
+    ['makes', list(results)],
+    ['fix', fix],
+  ];
+  const lines = details.flatMap(([label, text]) =>
+    text === undefined ? [] : [wrap(`      ${label.padEnd(6)} ${text}`, width, 13)],
+  );
+  return [`${op}  ${times}×  ${reason}`, ...lines].join('\n');
+}
+
+function gradientText({ obstacles, bytesByType }: GraphDescription, width: number, style: Context['style']): string {
+  if (obstacles.length > 0) {
+    return obstacles.map((obstacle) => `  ${style.red('✗')} ${obstacleText(obstacle, width)}`).join('\n');
+  }
+  const learns = Object.keys(bytesByType).some((dtype) => /^b?float(16|32|64)$/.test(dtype));
+  return learns ? `  ${style.green('✓')} differentiable` : '  no weights of a floating-point type: nothing to train';
+}
 
 /** What depends on sizes. */
 interface Sized extends Pick<GraphDescription, 'work' | 'memory'> {
@@ -62,17 +90,13 @@ function statsText(
   const share = (part: number): string => `${((100 * part) / Math.max(1, stats.parameterBytes)).toFixed(1)} %`;
   const nameWidth = Math.max(20, width - 44);
   const work = typeof sized === 'string' ? `  not known: ${sized}` : workText(sized);
-  const gradient =
-    stats.obstacles.length === 0
-      ? `  ${style.green('✓')} differentiable`
-      : columns(stats.obstacles.map(({ op, count: times, reason }) => [style.red('✗'), op, `${times}×`, reason]));
   const sections: [string, string][] = [
     ['Inputs', columns(stats.inputs.map(port))],
     ['Outputs', columns(stats.outputs.map(port))],
     [
       'Weights',
       [
-        `  ${short(stats.parameters)} in ${count(stats.tensors.length)} tensors, ${bytes(stats.parameterBytes)}: ${Object.entries(
+        `  ${short(stats.parameters)} in ${count(stats.tensors.length)} ${stats.tensors.length === 1 ? 'tensor' : 'tensors'}, ${bytes(stats.parameterBytes)}: ${Object.entries(
           stats.bytesByType,
         )
           .map(([dtype, size]) => `${dtype} ${share(size)}`)
@@ -99,7 +123,7 @@ function statsText(
       ),
     ],
     ['One pass', work],
-    ['Gradients', gradient],
+    ['Gradients', gradientText(stats, width, style)],
   ];
   return sections.map(([title, body]) => `${style.bold(title)}\n${body}`).join('\n\n');
 }
@@ -111,7 +135,7 @@ function workText({ work, memory, dims }: Sized): string {
     ? `, most at ${oneLine(peakAt.op)}${peakAt.scope === '' ? '' : ` in ${oneLine(peakAt.scope)}`}`
     : '';
   return [
-    `  ${short(work.flops)}FLOP with ${sizes.join(', ') || 'fixed sizes'}`,
+    `  ${flops(work.flops)} with ${sizes.join(', ') || 'fixed sizes'}`,
     ...(work.notCounted.length > 0 ? [`  not counted: ${work.notCounted.join(', ')}`] : []),
     `  ${bytes(memory.peakBytes)} of results at once${place}; ${bytes(memory.totalBytes)} in all`,
     ...(memory.unknown > 0 ? [`  sizes of ${count(memory.unknown)} results are not known`] : []),

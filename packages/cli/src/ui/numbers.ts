@@ -34,6 +34,9 @@ export const rate = (value: number): string => `${scaled(value, STEPS, false)}/s
 /** `3.40 MB`: decimal steps, as disks and downloads are measured. */
 export const bytes = (value: number): string => scaled(value, [' B', ' kB', ' MB', ' GB', ' TB'], true);
 
+/** `120 FLOP`, `25.2 MFLOP`. */
+export const flops = (value: number): string => scaled(value, [' FLOP', ' kFLOP', ' MFLOP', ' GFLOP', ' TFLOP'], true);
+
 /** `0.8 s`, `42 s`, `3 min 12 s`, `2 h 5 min`. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '–';

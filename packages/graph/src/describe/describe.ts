@@ -24,6 +24,8 @@ export interface Obstacle {
   readonly fix: string | undefined;
   /** The modules that these nodes are in, as far as they are known. */
   readonly modules: readonly string[];
+  /** The first result of each of these nodes, by which it is found in the file. */
+  readonly results: readonly string[];
 }
 
 /** What a graph consists of, as plain data. */
@@ -109,6 +111,7 @@ function obstaclesOf(graph: Graph): Obstacle[] {
       reason,
       fix,
       modules: [...new Set(nodes.map(({ scope }) => scope))].filter((name) => name !== ''),
+      results: nodes.map(({ outputs }) => outputs.find((value) => value !== undefined)?.name ?? ''),
     };
   });
 }

@@ -45,6 +45,20 @@ const attention = (node: Node): number => {
   return 4 * sizeOfOutput(node) * elements([keys ?? '?']);
 };
 
+/** `Attention` of opset 23: queries meet keys, and scores meet values, whether heads have an axis or not. */
+const standardAttention = ({ inputs, outputs }: Node): number => {
+  const [queries, keys, , , past] = inputs;
+  const length = dim(keys, -2) + (past ? dim(past, -2) : 0);
+  return 2 * length * (elements(queries?.shape ?? ['?']) + elements(outputs[0]?.shape ?? ['?']));
+};
+
+/** `Attention` of com.microsoft, which projects its input first. */
+const projectingAttention = (node: Node): number => {
+  const [x, weight, , , past] = node.inputs;
+  const length = dim(x, 1) + (past ? dim(past, -2) : 0);
+  return 2 * elements(x?.shape ?? ['?']) * dim(weight, -1) + 4 * sizeOfOutput(node) * length;
+};
+
 const FLOPS: Readonly<Record<string, (node: Node) => number>> = {
   MatMul: product(last),
   MatMulInteger: product(last),
@@ -60,6 +74,8 @@ const FLOPS: Readonly<Record<string, (node: Node) => number>> = {
   QLinearConv: product((node) => kernel(node, 3)),
   ConvTranspose: transposedConvolution,
   Einsum: einsum,
+  Attention: standardAttention,
+  'com.microsoft.Attention': projectingAttention,
   'com.microsoft.GroupQueryAttention': attention,
   'com.microsoft.MultiHeadAttention': attention,
 };

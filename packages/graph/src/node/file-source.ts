@@ -18,12 +18,13 @@ const MAX_READ = 1 << 30;
 export async function fileSource(path: string): Promise<ByteSource> {
   const full = resolve(path);
   const unreadable = (error: unknown): never => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw formatError({ file: path }, 'there is no such file');
     throw formatError({ file: path }, 'the file cannot be read', { cause: error });
   };
-  const { size, mtimeMs, ino } = await stat(full).then(
-    (facts) => (facts.isFile() ? facts : unreadable(new Error('not a regular file'))),
-    unreadable,
-  );
+  const { size, mtimeMs, ino } = await stat(full).then((facts) => {
+    if (facts.isFile()) return facts;
+    throw formatError({ file: path }, facts.isDirectory() ? 'this is a folder, not a file' : 'not a regular file');
+  }, unreadable);
   return {
     name: path,
     size,

@@ -87,27 +87,48 @@ export function applyRewrites(graph: Graph, rules: readonly Rewrite[]): Rewritte
   return { graph: current, applied };
 }
 
+/** Where a rule fits. */
+interface Place {
+  /** The node as it is in the graph before: a copy differs where inner graphs have been moved to the new graph. */
+  readonly node: Node;
+  readonly candidates: readonly { readonly rule: Rewrite; readonly found: Found }[];
+}
+
+function placesOf(graph: Graph, byRoot: ReadonlyMap<string, readonly Rewrite[]>): Map<Value | undefined, Place> {
+  const places = new Map<Value | undefined, Place>();
+  if (!graph.nodes.some((node) => byRoot.has(opKey(node.domain, node.op)))) return places;
+  const matcher = new Matcher(graph, usedBy);
+  for (const node of graph.nodes) {
+    const candidates: { rule: Rewrite; found: Found }[] = [];
+    for (const rule of byRoot.get(opKey(node.domain, node.op)) ?? []) {
+      const found = matcher.match(rule.pattern, node);
+      if (found) candidates.push({ rule, found });
+    }
+    if (candidates.length > 0) places.set(keyOf(node), { node, candidates });
+  }
+  return places;
+}
+
 function onePass(
   graph: Graph,
   byRoot: ReadonlyMap<string, readonly Rewrite[]>,
   applied: Record<string, number>,
 ): Graph | undefined {
-  if (!graph.nodes.some((node) => byRoot.has(opKey(node.domain, node.op)))) return undefined;
-  const matcher = new Matcher(graph, usedBy);
-  const originals = new Map(graph.nodes.map((node) => [keyOf(node), node]));
+  // Every last pass ends here: to see that no rule fits takes a fraction of copying the graph.
+  const places = placesOf(graph, byRoot);
+  if (places.size === 0) return undefined;
   const current = new Map<Value, Value>();
   let count = 0;
   const result = rewrite(graph, {
     node: (copy, inputs, g) => {
-      // A copy differs from the original where inner graphs have been moved to the new graph.
-      const node = originals.get(keyOf(copy)) ?? copy;
-      node.inputs.forEach((value, i) => {
+      copy.inputs.forEach((value, i) => {
         const now = inputs[i];
         if (value && now) current.set(value, now);
       });
-      for (const rule of byRoot.get(opKey(node.domain, node.op)) ?? []) {
-        const found = matcher.match(rule.pattern, node);
-        const values = found && replaced(rule, matchOf(node, inputs, g, found, current), node.scope);
+      const place = places.get(keyOf(copy));
+      for (const { rule, found } of place?.candidates ?? []) {
+        const { node } = place as Place;
+        const values = replaced(rule, matchOf(node, inputs, g, found, current), node.scope);
         if (values === undefined) continue;
         applied[rule.name] = (applied[rule.name] ?? 0) + 1;
         count++;

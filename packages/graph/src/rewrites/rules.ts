@@ -190,7 +190,10 @@ function permOf(node: Node, rank: number): readonly number[] {
 }
 
 /** Rules by operator, so that a node meets only its own. */
+const BY_OPERATOR: ReadonlyMap<string, readonly Simplification[]> = new Map(
+  SIMPLIFICATIONS.flatMap(({ ops }) => ops).map((key) => [key, SIMPLIFICATIONS.filter(({ ops }) => ops.includes(key))]),
+);
+
 export function rulesOf(node: Node): readonly Simplification[] {
-  const key = opKey(node.domain, node.op);
-  return SIMPLIFICATIONS.filter(({ ops }) => ops.includes(key));
+  return BY_OPERATOR.get(opKey(node.domain, node.op)) ?? [];
 }

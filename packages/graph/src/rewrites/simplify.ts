@@ -29,6 +29,7 @@ class Rewriting {
   readonly #producers = new Map<Value, Node>();
   readonly #ids = new Map<Value, number>();
   readonly #constants = new Map<string, Value>();
+  readonly #shared = new Map<Value, Value>();
   readonly #computed = new Map<string, readonly (Value | undefined)[]>();
   #seen = 0;
 
@@ -46,11 +47,14 @@ class Rewriting {
 
   /** The first constant with the same elements. */
   shared(value: Value): Value {
+    const known = this.#shared.get(value);
+    if (known) return known;
     const data = this.#g.constantOf(value);
     if (data === undefined || data.data.byteLength > MAX_COMPARED_BYTES) return value;
     const key = contentOf(data);
     const first = this.#constants.get(key) ?? value;
     this.#constants.set(key, first);
+    this.#shared.set(value, first);
     return first;
   }
 

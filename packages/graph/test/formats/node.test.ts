@@ -71,8 +71,8 @@ describe('externalFolder', () => {
     await expectFormatError(() => text('../secret'), /leaves the folder/);
     await expectFormatError(() => text(join(folder, 'secret')), /not relative/);
     await expectFormatError(() => text('missing'), /cannot be read/);
-    await expectFormatError(() => text('sub'), /cannot be read/);
-    await expectFormatError(() => text('.'), /cannot be read/);
+    await expectFormatError(() => text('sub'), /a folder, not a file/);
+    await expectFormatError(() => text('.'), /a folder, not a file/);
   });
 
   it('follows links to a wider root when it is told to', async () => {

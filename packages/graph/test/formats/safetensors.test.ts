@@ -207,8 +207,8 @@ describe('files on disk', () => {
 
   it('says which file cannot be read', async () => {
     const missing = join(folder, 'no.safetensors');
-    expect((await expectFormatError(() => loadSafetensors(missing), /cannot be read/)).at).toEqual({ file: missing });
-    await expectFormatError(() => loadSafetensors(folder), /cannot be read/);
+    expect((await expectFormatError(() => loadSafetensors(missing), /there is no such file/)).at).toEqual({ file: missing });
+    await expectFormatError(() => loadSafetensors(folder), /a folder, not a file/);
   });
 });
 

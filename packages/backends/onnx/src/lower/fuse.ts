@@ -1,0 +1,110 @@
+import {
+  applyRewrites,
+  attr,
+  type Attributes,
+  defineRewrite,
+  type Graph,
+  type Match,
+  type Node,
+  pattern,
+  type Rewrite,
+  simplify,
+  type Value,
+} from '@anneal/graph';
+
+const { any, op, scalar } = pattern;
+
+const PRODUCTS = ['MatMul', 'com.microsoft.FusedMatMul'];
+/** Half precision has no such kernel; what the runtime casts around it costs more than the fusion saves. */
+const isFloat32 = ({ outputs }: Node): boolean => outputs[0]?.dtype === 'float32';
+
+/** A product of matrices like `node`, with other inputs and some other attributes. */
+function product(
+  { g }: Match,
+  { attributes }: Node,
+  inputs: readonly (Value | undefined)[],
+  changes: Attributes,
+): Value {
+  return g.one('FusedMatMul', inputs, { domain: 'com.microsoft', attributes: { ...attributes, ...changes } });
+}
+
+const scaledProduct: Rewrite = defineRewrite({
+  name: 'scaled product',
+  pattern: op(['Mul', 'Div'], [op(PRODUCTS, undefined, { name: 'product', where: isFloat32 }), scalar('factor')]),
+  replace: (match) => {
+    const { node, number, nodeOf, current } = match;
+    const inner = nodeOf('product');
+    // A scalar of several axes adds axes to what it scales.
+    if (node.outputs[0]?.rank !== inner.outputs[0]?.rank) return undefined;
+    const factor = node.op === 'Div' ? 1 / number('factor') : number('factor');
+    const inputs = inner.inputs.map((value) => value && current(value));
+    return product(match, inner, inputs, { alpha: { float: attr.float(inner, 'alpha', 1) * factor } });
+  },
+});
+
+/** Whether a `Transpose` swaps the last two axes and leaves the others. */
+function swapsMatrix(node: Node): boolean {
+  const rank = node.outputs[0]?.rank ?? 0;
+  const perm = attr.ints(node, 'perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+  return rank >= 2 && perm.every((axis, i) => axis === (i < rank - 2 ? i : 2 * rank - 3 - i));
+}
+
+/** The kernel reads its operands in either order equally fast; a weight would be turned over in every run. */
+const transposedOperand: Rewrite[] = (['transA', 'transB'] as const).map((name, position) => {
+  const operand = op('Transpose', [any('x')], { shared: true, where: swapsMatrix });
+  const operands = position === 0 ? [operand, any('other')] : [any('other'), operand];
+  return defineRewrite({
+    name: `product with ${name}`,
+    pattern: op(PRODUCTS, operands, { where: isFloat32 }),
+    replace: (match) => {
+      const inputs = match.inputs.map((value, i) => (i === position ? match.value('x') : value));
+      return product(match, match.node, inputs, { [name]: { int: 1 - attr.int(match.node, name, 0) } });
+    },
+  });
+});
+
+/** The kernel adds to what is there: one pass less over the result. */
+const linearLayer: Rewrite = defineRewrite({
+  name: 'linear layer',
+  pattern: op('Add', [
+    op('MatMul', [any('x'), any('w', ({ rank }) => rank === 2)], { where: isFloat32 }),
+    any('bias', ({ rank }) => rank === 1),
+  ]),
+  replace: ({ node, g, ops, value }) => {
+    const [x, w, bias, y] = [value('x'), value('w'), value('bias'), node.outputs[0] as Value];
+    const isStatic = [...x.shape, ...w.shape].every((dim) => typeof dim === 'number');
+    if (!isStatic || bias.shape[0] !== w.shape[1] || x.rank < 2) return undefined;
+    const rows = x.rank === 2 ? x : ops.reshape(x, [-1, x.dims.at(-1) as number]);
+    const result = g.one('Gemm', [rows, w, bias]);
+    return x.rank === 2 ? result : ops.reshape(result, y.dims);
+  },
+});
+
+/** What the optimizer of ONNX Runtime finds in training steps. */
+export const TRAINING_FUSIONS: readonly Rewrite[] = [linearLayer, scaledProduct, ...transposedOperand];
+
+/**
+ * A training program as the runtime's optimizer would leave it, in a fifth of the time: that one makes some fifty passes
+ * of 20 ms over 7,000 nodes, of which four find something.
+ */
+export function fuse(graph: Graph): Graph {
+  return applyRewrites(simplify(graph), TRAINING_FUSIONS).graph;
+}
+
+/** Only another view of the same elements. */
+const VIEWS: ReadonlySet<string> = new Set(['Flatten', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze']);
+
+/** Whether something is computed from weights and nothing else, e.g. their cast: the same in every run. */
+export function hasFixedWork({ nodes, parameters, constants }: Graph): boolean {
+  const weights = new Set<Value | undefined>([...parameters.values()].map(({ value }) => value));
+  const fixed = new Set<Value | undefined>([undefined, ...weights, ...constants.keys()]);
+  for (const { op: name, inputs, outputs } of nodes) {
+    if (!inputs.every((value) => fixed.has(value)) || !inputs.some((value) => weights.has(value))) continue;
+    if (!VIEWS.has(name)) return true;
+    for (const value of outputs) {
+      weights.add(value);
+      fixed.add(value);
+    }
+  }
+  return false;
+}
