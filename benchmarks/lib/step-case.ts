@@ -1,0 +1,110 @@
+import type { Model } from '@anneal/core';
+import { loadTensor, sizeOf, type TensorData, tensor, type Value, withParameters, zeros } from '@anneal/graph';
+
+import { featureSpecs } from '../../packages/core/src/data/batches.ts';
+import { HookRegistry } from '../../packages/core/src/hooks/create.ts';
+import { builtinOptimizer } from '../../packages/core/src/train/optimizers.ts';
+import {
+  FEED,
+  type StepProgram,
+  type StepSource,
+  stateName,
+  stateShapes,
+  traceStep,
+} from '../../packages/core/src/train/step-graph.ts';
+import { insertAdapters, planAdapters, selectLayers } from '../../packages/plugins/lora/src/adapters.ts';
+import type { ResolvedOptions } from '../../packages/plugins/lora/src/options.ts';
+import { createSelection } from '../../packages/plugins/lora/src/targets.ts';
+import { int8Model, nextTokenTask, randomDecoder } from './decoder.ts';
+import { encoderModel, encoderTask } from './encoder.ts';
+
+/** A training step to measure. */
+export interface StepCase {
+  /** `encoder`: BERT, hidden 256; `lora`, `full`: SmolLM2-135M's shape. */
+  readonly model: 'encoder' | 'lora' | 'full';
+  readonly layers: number;
+  readonly batch: number;
+  readonly seq: number;
+  readonly int8?: boolean | undefined;
+  readonly recompute?: boolean | undefined;
+}
+
+export interface PreparedStep {
+  readonly source: StepSource;
+  readonly step: StepProgram;
+  readonly state: Record<string, TensorData>;
+  readonly feeds: Record<string, TensorData>;
+}
+
+const LORA: ResolvedOptions = {
+  r: 8,
+  loraAlpha: 16,
+  loraDropout: 0,
+  targetModules: ['q_proj', 'v_proj'],
+  excludeModules: [],
+  modulesToSave: [],
+  rankPattern: {},
+  alphaPattern: {},
+  useRslora: false,
+  useDora: false,
+  initLoraWeights: true,
+} as ResolvedOptions;
+
+/** The model with adapters of rank 8 on the projections of queries and values. */
+async function withLora(model: Model): Promise<Model> {
+  const selection = await createSelection(LORA);
+  const targets = [...selectLayers(model.graph, selection).values()];
+  const planned = await planAdapters(model.graph, targets, selection, LORA, 1);
+  const facts = { dropout: 0, rslora: false, dora: false, modulesToSave: [] };
+  return { ...model, graph: insertAdapters(model.graph, planned, facts) };
+}
+
+async function modelOf({ model, layers, seq, int8 }: StepCase, folder: string): Promise<Model> {
+  if (model === 'encoder') {
+    const encoder = encoderModel({ hidden: 256, layers, heads: 4, vocab: 8000, seq });
+    return { ...encoder, graph: withParameters(encoder.graph, () => ({ trainable: true })) };
+  }
+  const base = await randomDecoder({ layers, seq }, folder);
+  if (model === 'full') return { ...base, graph: withParameters(base.graph, () => ({ trainable: true })) };
+  const adapted = await withLora(base);
+  return int8 ? int8Model(adapted) : adapted;
+}
+
+/** Traces the step of a case and makes what it is fed. Weights of a decoder are written to `folder`. */
+export async function prepareStep(one: StepCase, folder: string): Promise<PreparedStep> {
+  const { batch, seq } = one;
+  const model = await modelOf(one, folder);
+  const task = one.model === 'encoder' ? encoderTask(2) : nextTokenTask({ chunk: 256, full: one.model === 'full' });
+  const trainable = [...model.graph.parameters].filter(([, parameter]) => parameter.trainable).map(([name]) => name);
+  const source: StepSource = {
+    stage: 'bench',
+    model,
+    task,
+    hooks: new HookRegistry().hooks,
+    specs: featureSpecs(model, task),
+    trainable: new Set(trainable),
+    optimizer: builtinOptimizer('adamw') as NonNullable<ReturnType<typeof builtinOptimizer>>,
+    weightDecay: 0.01,
+    maxGradNorm: 1,
+  };
+  const step = traceStep(source, batch, seq);
+  const state: Record<string, TensorData> = {};
+  for (const name of trainable) {
+    const parameter = model.graph.parameters.get(name);
+    if (parameter) state[stateName.parameter(name)] = await loadTensor(parameter.data);
+  }
+  for (const [name, shape] of stateShapes(source, false)) state[name] = zeros('float32', shape);
+  const given = new Set([...Object.keys(state)]);
+  const feeds: Record<string, TensorData> = {};
+  for (const [name, value] of step.graph.inputs) if (!given.has(name)) feeds[name] = feedOf(name, value);
+  return { source, step, state, feeds };
+}
+
+/** Ones for weights and masks, small numbers for ids: what memory a step takes does not depend on them. */
+function feedOf(name: string, { dtype, dims }: Value): TensorData {
+  if (name === FEED.learningRate) return tensor('float32', [], [1e-4]);
+  if (dtype !== 'int64') return tensor(dtype, dims, Array.from({ length: sizeOf(dims) }, () => 1));
+  const classes = dims.length === 1 ? 2 : 8000;
+  const ids = Array.from({ length: sizeOf(dims) }, (_, i) => BigInt((i * 7919) % classes));
+  return tensor('int64', dims, name === 'attention_mask' ? ids.fill(1n) : name === 'token_type_ids' ? ids.fill(0n) : ids);
+}
