@@ -27,7 +27,7 @@ import { operatorTimes } from './lib/profile.ts';
 /**
  * LoRA fine-tuning of the SmolLM2-135M shape with random weights: r=8, alpha=16 on q_proj and v_proj, AdamW.
  *
- * `pnpm bench lora [--batch 1] [--seq 256] [--layers 30] [--steps 8] [--chunk 256] [--full] [--precision fp32|int8] [--threads n]
+ * `pnpm bench lora [--batch 1] [--seq 256] [--layers 30] [--steps 8] [--chunk 256] [--full] [--recompute] [--precision fp32|int8] [--threads n]
  * [--profile] [--json]`
  */
 const flag = (name: string, fallback: number): number => {
@@ -110,6 +110,7 @@ try {
     optimizer,
     weightDecay: 0.01,
     maxGradNorm: 0,
+    recompute: has('recompute'),
   };
 
   const start = performance.now();
@@ -162,6 +163,7 @@ try {
     seq,
     layers,
     full,
+    recompute: has('recompute'),
     precision,
     chunk,
     cpu: cpus()[0]?.model,

@@ -150,6 +150,7 @@ export function nextTokenTask(options: { readonly chunk: number; readonly full: 
     evaluator: fail,
     monitor: { metric: 'loss', mode: 'min' },
     traceTargets: ({ labels }) => labels as Value,
+    traceWeight: (features, { ops }) => ops.sum(features['label_weights'] as Value),
     traceLoss: (outputs, targets, { ops, features }) => {
       const { hidden_states: hidden, table } = outputs;
       return chunkedCrossEntropy(

@@ -70,6 +70,12 @@ export interface Task {
    * Traced: the scalar training loss, a mean weighted by `step.sampleWeights`. Then `train.transformLoss`.
    */
   traceLoss(outputs: Readonly<Record<string, Value>>, targets: Value, step: StepContext): Value;
+  /**
+   * Traced: the total weight of the batch, a float32 scalar: what {@link Task.traceLoss} divides its sum by. Batches that
+   * add up to one step, and their losses, are weighted by it, so a mean over tokens must say how many there are. `targets`
+   * are those of the loss, after `train.transformTargets`. @defaultValue `Σ step.sampleWeights`
+   */
+  traceWeight?(features: Readonly<Record<string, Value>>, step: StepContext, targets: Value): Value;
   evaluator(): Evaluator;
   /** The metric by which early stopping and the best checkpoint are chosen. */
   readonly monitor: { readonly metric: string; readonly mode: 'min' | 'max' };

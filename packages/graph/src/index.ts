@@ -47,6 +47,7 @@ export type { Memory, TensorStat } from './describe/memory.ts';
 export type { Work } from './describe/work.ts';
 export { chunkedCrossEntropy, type ChunkedCrossEntropyOptions, type HeadProducts } from './chunked-cross-entropy.ts';
 export { embeddingLayers, type LinearLayer, linearLayers } from './linear-layers.ts';
+export { repeatedBlocks } from './repeated-blocks.ts';
 export { GraphBuilder, type NodeOptions, type ParameterOptions } from './builder.ts';
 export type { Operand, Ops, ReduceOptions } from './ops/types.ts';
 export {

@@ -20,6 +20,7 @@ export const TRAIN_DEFAULTS: Readonly<TrainConfig> = {
   warmupRatio: 0,
   maxGradNorm: 1,
   gradientAccumulationSteps: 1,
+  gradientCheckpointing: false,
   loadBestModel: true,
   saveSteps: 200,
   maxNonFiniteSteps: 5,

@@ -90,6 +90,7 @@ const train = tied<TrainConfig>()(
       warmupRatio: about('Part of the steps in which the learning rate rises from 0.', share),
       maxGradNorm: about('Global norm to which gradients are clipped; 0 turns it off.', notNegative),
       gradientAccumulationSteps: about('Batches per optimizer step.', count),
+      gradientCheckpointing: about('Compute repeated blocks again in the backward pass instead of keeping them.', flag),
       earlyStopping: about(
         'Stop when the monitored metric has not improved for so many evaluations.',
         v.strictObject(

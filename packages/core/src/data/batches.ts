@@ -132,9 +132,12 @@ function wrongSize(spec: FeatureSpec, received: number, expected: number): Annea
   );
 }
 
-/** Rows of one batch by index, and the length they are padded to. */
+/** Rows of one batch by index, and the shape of the program that takes them. */
 export interface BatchPlan {
   readonly indices: readonly number[];
+  /** Rows with padding rows. */
+  readonly size: number;
+  /** What the rows are padded to. */
   readonly length: number | undefined;
 }
 
@@ -165,10 +168,18 @@ export function completeBuckets(
   return [...new Set(within)].toSorted((a, b) => a - b);
 }
 
+export interface BatchOptions {
+  /** Rows of a batch. */
+  readonly batchSize: number;
+  readonly buckets: readonly number[];
+  /** Rows stay in their order without it. */
+  readonly rng: Random | undefined;
+}
+
 /** Batches of one epoch: rows shuffled, grouped by bucket, batches shuffled. The order depends on `rng` alone. */
 export function planBatches(
   lengths: readonly (number | undefined)[],
-  { batchSize, buckets, rng }: { batchSize: number; buckets: readonly number[]; rng: Random | undefined },
+  { batchSize: size, buckets, rng }: BatchOptions,
 ): readonly BatchPlan[] {
   const order = rng ? [...rng.permutation(lengths.length)] : lengths.map((_, i) => i);
   const open = new Map<number | undefined, number[]>();
@@ -180,12 +191,12 @@ export function planBatches(
     const indices = open.get(length) ?? [];
     indices.push(index);
     open.set(length, indices);
-    if (indices.length === batchSize) {
-      plans.push({ indices, length });
+    if (indices.length === size) {
+      plans.push({ indices, size, length });
       open.delete(length);
     }
   }
-  for (const [length, indices] of open) plans.push({ indices, length });
+  for (const [length, indices] of open) plans.push({ indices, size, length });
   if (!rng) return plans;
   return [...rng.permutation(plans.length)].map((i) => plans[i] as BatchPlan);
 }

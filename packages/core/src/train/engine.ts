@@ -3,22 +3,14 @@ import {
   type BackendState,
   loadTensor,
   type Program,
-  tensor,
+  repeatedBlocks,
   type TensorData,
   withParameters,
   zeros,
 } from '@anneal/graph';
 
-import {
-  chooseBuckets,
-  type BatchPlan,
-  collate,
-  completeBuckets,
-  type FeatureSpec,
-  lengthOf,
-  planBatches,
-} from '../data/batches.ts';
-import type { Batch, Sample } from '../data/types.ts';
+import { chooseBuckets, completeBuckets, type FeatureSpec, lengthOf } from '../data/batches.ts';
+import type { Sample } from '../data/types.ts';
 import { AnnealError } from '../errors/error.ts';
 import type { CallableHooks } from '../hooks/create.ts';
 import type { TrainContext } from '../hooks/types.ts';
@@ -28,9 +20,11 @@ import type { Metrics, Task } from '../task.ts';
 import type { Checkpoint, CheckpointStore } from './checkpoint.ts';
 import { compileForward, evaluateSamples } from './forward.ts';
 import { newProgress, noteEvaluation, type Progress, trainReport } from './progress.ts';
-import { type Compiled, StepPrograms } from './programs.ts';
+import { StepPrograms } from './programs.ts';
 import { learningRate } from './schedules.ts';
-import { FEED, RESULT, stateName, stateShapes, type StepSource } from './step-graph.ts';
+import { stateName, stateShapes, type StepSource } from './step-graph.ts';
+import { planSteps, type StepPlan } from './step-plan.ts';
+import { type StepOutcome, StepRunner } from './step-runner.ts';
 import type { Optimizer, StepProgress, TrainPoint, TrainReport } from './types.ts';
 
 export interface TrainRequest {
@@ -43,6 +37,8 @@ export interface TrainRequest {
   readonly samples: readonly Sample[];
   readonly validation: readonly Sample[];
   readonly maxLength: number;
+  /** Rows that a program takes at once; steps with more are made of several runs. @defaultValue all of a batch */
+  readonly microBatchSize?: number | undefined;
   readonly evaluationBatchSize: number;
   readonly checkpoints: CheckpointStore;
   /** Hears every step and every evaluation. */
@@ -61,23 +57,15 @@ export async function train(request: TrainRequest): Promise<{ model: Model; repo
   }
 }
 
-/** One batch of a step with its program. */
-interface Micro {
-  readonly batch: Batch;
-  readonly compiled: Compiled;
-}
-
 class Engine {
   readonly #request: TrainRequest;
   readonly #backend: Backend;
   readonly #state: BackendState;
-  readonly #source: StepSource;
   readonly #progress: Progress;
   readonly #programs: StepPrograms;
+  readonly #runner: StepRunner;
   readonly #buckets: readonly number[];
   readonly #lengths: readonly (number | undefined)[];
-  readonly #batchSize: number;
-  readonly #accumulation: number;
   readonly #totalSteps: number;
   readonly #rate: (progress: StepProgress) => number;
   /** State entries of the weights that are evaluated and kept, by parameter. */
@@ -86,25 +74,25 @@ class Engine {
   #forward: Program | undefined;
 
   constructor(request: TrainRequest, backend: Backend, state: BackendState, resumed: Checkpoint<Progress> | undefined) {
-    const { ctx, specs, trainable } = request;
-    const { config } = ctx;
+    const { ctx, specs, samples, trainable } = request;
+    const { config, seed, logger } = ctx;
     this.#request = request;
     this.#backend = backend;
     this.#state = state;
-    this.#source = sourceOf(request);
-    this.#batchSize = config.batchSize ?? 32;
-    this.#accumulation = config.gradientAccumulationSteps ?? 1;
-    this.#lengths = request.samples.map((sample) => lengthOf(sample, specs));
+    this.#lengths = samples.map((sample) => lengthOf(sample, specs));
     const known = this.#lengths.filter((length) => length !== undefined);
     this.#buckets = config.lengthBuckets
       ? completeBuckets(config.lengthBuckets, known, request.maxLength)
       : chooseBuckets(known, request.maxLength);
-    const steps = Math.ceil(this.#plan(0).length / this.#accumulation) * (config.epochs ?? 3);
-    this.#totalSteps = Math.min(config.maxSteps ?? Number.POSITIVE_INFINITY, Math.max(1, Math.round(steps)));
+    const steps = Math.max(1, Math.round(this.#plan(0).length * (config.epochs ?? 3)));
+    this.#totalSteps = Math.min(config.maxSteps ?? Number.POSITIVE_INFINITY, steps);
     this.#rate = learningRate(config);
     const entry = config.emaDecay === undefined ? stateName.parameter : stateName.average;
     this.#kept = new Map([...trainable].map((name) => [name, entry(name)]));
-    this.#programs = new StepPrograms(this.#source, backend, state, this.#batchSize, ctx.logger);
+    const source = sourceOf(request);
+    this.#programs = new StepPrograms(source, backend, state, logger);
+    const accumulate = accumulates(request);
+    this.#runner = new StepRunner({ source, programs: this.#programs, state, samples, specs, seed, accumulate });
     this.#progress = resumed?.progress ?? newProgress();
     this.#best = resumed?.best;
   }
@@ -116,6 +104,11 @@ class Engine {
     if (config.earlyStopping && validation.length === 0) {
       logger.warn(`\`earlyStopping\` of stage ${ctx.stage} has no effect: the dataset has no split "validation"`);
     }
+    if (config.gradientCheckpointing === true && !hasBlocks(ctx.model)) {
+      logger.warn(
+        `\`gradientCheckpointing\` of stage ${ctx.stage} has no effect: the module paths of the model have no repeated block such as "layers.0", "layers.1"`,
+      );
+    }
     const resumed = await checkpoints.read<Progress>();
     const tensors: Record<string, TensorData> = {};
     for (const name of trainable) {
@@ -125,8 +118,7 @@ class Engine {
       tensors[stateName.parameter(name)] = data;
       if (config.emaDecay !== undefined) tensors[stateName.average(name)] = data;
     }
-    const accumulate = (config.gradientAccumulationSteps ?? 1) > 1;
-    const shapes = stateShapes(sourceOf(request), accumulate);
+    const shapes = stateShapes(sourceOf(request), accumulates(request));
     for (const [name, shape] of shapes) tensors[name] = zeros('float32', shape);
     if (resumed !== undefined) {
       Object.assign(tensors, resumed.state);
@@ -143,16 +135,16 @@ class Engine {
     try {
       while (!state.finished) {
         const plan = this.#plan(state.epoch);
-        while (state.batch < plan.length && state.step < this.#totalSteps) {
+        while (state.stepOfEpoch < plan.length && state.step < this.#totalSteps) {
           await this.#stopIfAborted();
-          const point = await this.#step(plan.slice(state.batch, state.batch + this.#accumulation));
+          const point = await this.#step(plan[state.stepOfEpoch] as StepPlan);
           bar.update(state.step, `loss ${point.loss.toFixed(4)}`);
           if (state.step % (ctx.config.saveSteps ?? 200) === 0) await this.#save();
         }
         await this.#evaluate();
         // Only now is the epoch over: a run that is stopped while it is evaluated evaluates it again.
         state.epoch++;
-        state.batch = 0;
+        state.stepOfEpoch = 0;
         state.finished = state.stoppedEarly || state.step >= this.#totalSteps;
         await this.#save();
       }
@@ -170,103 +162,62 @@ class Engine {
     await this.#state.dispose();
   }
 
-  #plan(epoch: number): readonly BatchPlan[] {
-    const { ctx } = this.#request;
-    return planBatches(this.#lengths, {
-      batchSize: this.#batchSize,
+  #plan(epoch: number): readonly StepPlan[] {
+    const { ctx, microBatchSize } = this.#request;
+    return planSteps(this.#lengths, {
+      batchSize: ctx.config.batchSize ?? 32,
       buckets: this.#buckets,
       rng: random(ctx.seed, 'batches', ctx.stage, epoch),
+      accumulation: ctx.config.gradientAccumulationSteps ?? 1,
+      microBatchSize,
     });
   }
 
-  /** One optimizer step over the given batches. */
-  async #step(plans: readonly BatchPlan[]): Promise<TrainPoint> {
-    const { ctx, specs, samples, hooks, onStep } = this.#request;
+  /** One optimizer step. */
+  async #step(plan: StepPlan): Promise<TrainPoint> {
+    const { ctx, hooks, onStep } = this.#request;
     const state = this.#progress;
-    const accumulate = this.#accumulation > 1;
     const progress: StepProgress = { step: state.step, totalSteps: this.#totalSteps, epoch: state.epoch };
     const rate = this.#rate(progress);
-    // Compiling is not training: programs are made before the clock starts.
-    const micros: Micro[] = [];
-    for (const { indices, length } of plans) {
-      const rows = indices.map((i) => samples[i] as Sample);
-      const batch = collate(rows, specs, { size: this.#batchSize, length });
-      micros.push({ batch, compiled: await this.#programs.get(accumulate ? 'accumulate' : 'step', batch.length) });
-    }
-    const apply = accumulate ? await this.#programs.get('apply', undefined) : undefined;
-    const common = {
-      [FEED.learningRate]: tensor('float32', [], [rate]),
-      [FEED.step]: tensor('float32', [], [state.step + 1 - state.skipped]),
-    };
-    const start = performance.now();
-    const rows = micros.reduce((sum, { batch }) => sum + batch.rows.length, 0);
-    let loss = 0;
-    let gradNorm = Number.NaN;
-    for (const [i, { batch, compiled }] of micros.entries()) {
-      const share = batch.rows.length / rows;
-      const result = await compiled.program.run({
-        ...this.#programs.feeds(compiled, batch, progress, ctx.seed, i),
-        ...(accumulate ? { [FEED.lossWeight]: tensor('float32', [], [share]) } : common),
-      });
-      loss += share * scalarOf(result, RESULT.loss);
-      if (!accumulate) gradNorm = scalarOf(result, RESULT.gradNorm);
-      state.tokens += batch.tokens;
-    }
-    if (apply && Number.isFinite(loss)) gradNorm = scalarOf(await apply.program.run(common), RESULT.gradNorm);
-    state.seconds += (performance.now() - start) / 1000;
+    const outcome = await this.#runner.run({
+      plan,
+      progress,
+      learningRate: rate,
+      update: state.step + 1 - state.skipped,
+    });
+    const { loss, gradNorm } = outcome;
+    state.tokens += outcome.tokens;
+    state.seconds += outcome.seconds;
     const point: TrainPoint = { step: state.step, epoch: state.epoch, loss, learningRate: rate, gradNorm };
     if (Number.isFinite(loss) && Number.isFinite(gradNorm)) {
       state.failures = 0;
       state.curve.push(point);
-    } else await this.#skip(point, micros, progress);
+    } else await this.#skip(outcome, plan, progress);
     state.step++;
-    state.batch += plans.length;
+    state.stepOfEpoch++;
     onStep(point);
     hooks.train.onStep.call(point, ctx);
     return point;
   }
 
   /** A step whose loss or gradients are not finite changes nothing; too many in a row end the training. */
-  async #skip(point: TrainPoint, micros: readonly Micro[], progress: StepProgress): Promise<void> {
+  async #skip({ loss, gradNorm }: StepOutcome, plan: StepPlan, progress: StepProgress): Promise<void> {
     const { ctx } = this.#request;
-    const { loss, gradNorm, step } = point;
+    const { step } = progress;
     this.#progress.skipped++;
     this.#progress.failures++;
     const limit = ctx.config.maxNonFiniteSteps ?? 5;
-    if (this.#accumulation > 1) await this.#state.write(this.#zeroGradients());
     ctx.logger.warn(`Step ${step} skipped: loss ${loss}, gradient norm ${gradNorm}`);
     if (this.#progress.failures < limit) return;
+    const where = await this.#runner.diagnose({ plan, progress });
     throw new AnnealError(
       'ANNEAL_E_TRAIN',
-      `loss or gradients were not finite ${limit} steps in a row, received loss ${loss} at step ${step}${await this.#offenders(micros, progress)}`,
+      `loss or gradients were not finite ${limit} steps in a row, received loss ${loss} at step ${step}; ${where}`,
       {
         path: ['stages', ctx.stage, 'train'],
         fix: `lower \`train.learningRate\` (now ${ctx.config.learningRate ?? 5e-4}), raise \`train.warmupRatio\`, or look for extreme values in the data`,
       },
     );
-  }
-
-  /** Which gradients are not finite, in words; computed anew, as a step does not keep them. */
-  async #offenders(micros: readonly Micro[], progress: StepProgress): Promise<string> {
-    const { ctx, trainable } = this.#request;
-    for (const [i, { batch }] of micros.entries()) {
-      const compiled = await this.#programs.get('diagnosis', batch.length);
-      const result = await compiled.program.run(this.#programs.feeds(compiled, batch, progress, ctx.seed, i));
-      const finite = result[RESULT.finite]?.data ?? [];
-      const names = [...trainable].filter((_, at) => !Number.isFinite(Number(finite[at])));
-      if (names.length > 0) {
-        return `; of ${trainable.size} gradients ${names.length} are not finite, the first that of "${names[0]}"`;
-      }
-    }
-    return '; all gradients are finite';
-  }
-
-  #zeroGradients(): Record<string, TensorData> {
-    const entries = [...this.#source.trainable].map((name) => {
-      const shape = this.#source.model.graph.parameters.get(name)?.data.shape ?? [];
-      return [stateName.gradient(name), zeros('float32', shape)] as const;
-    });
-    return Object.fromEntries(entries);
   }
 
   async #evaluate(): Promise<void> {
@@ -302,8 +253,7 @@ class Engine {
   }
 
   async #save(): Promise<void> {
-    // Gradients are zero between steps.
-    const names = this.#state.names.filter((name) => !name.startsWith(stateName.gradient('')));
+    const names = this.#state.names.filter((name) => !stateName.isSum(name));
     await this.#request.checkpoints.write<Progress>({
       progress: this.#progress,
       state: await this.#state.read(names),
@@ -348,9 +298,18 @@ function sourceOf({ ctx, hooks, task, specs, optimizer, trainable }: TrainReques
     weightDecay: config.weightDecay ?? 0.01,
     maxGradNorm: config.maxGradNorm ?? 1,
     emaDecay: config.emaDecay,
+    recompute: config.gradientCheckpointing,
   };
 }
 
-function scalarOf(tensors: Readonly<Record<string, TensorData>>, name: string): number {
-  return Number(tensors[name]?.data[0] ?? Number.NaN);
+/** A step may have more than one micro-batch. */
+function accumulates({ ctx, microBatchSize = Number.POSITIVE_INFINITY }: TrainRequest): boolean {
+  const { gradientAccumulationSteps = 1, batchSize = 32 } = ctx.config;
+  return gradientAccumulationSteps > 1 || microBatchSize < batchSize;
+}
+
+function hasBlocks({ graph }: Model): boolean {
+  const scopes = graph.nodes.map(({ scope }) => scope);
+  const blockOf = repeatedBlocks(scopes);
+  return scopes.some((scope) => blockOf(scope) !== undefined);
 }

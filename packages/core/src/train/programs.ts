@@ -2,6 +2,7 @@ import { type Backend, type BackendState, type Program, tensor, type TensorData 
 
 import type { Batch } from '../data/types.ts';
 import type { Logger } from '../observe/logger.ts';
+import { type Diagnosis, traceDiagnosis } from './diagnosis.ts';
 import { draw } from './draw.ts';
 import {
   FEED,
@@ -10,63 +11,71 @@ import {
   type StepSource,
   traceAccumulate,
   traceApply,
-  traceDiagnosis,
   traceStep,
 } from './step-graph.ts';
 import type { StepProgress } from './types.ts';
 
-/** A program of the step with what the host feeds it. */
-export interface Compiled extends StepProgram {
-  readonly program: Program;
-}
+/** A traced program that is ready to run. */
+export type Compiled<T extends StepProgram = StepProgram> = T & { readonly program: Program };
 
-type Kind = 'step' | 'accumulate' | 'apply' | 'diagnosis';
-const TRACE: Readonly<Record<Kind, (source: StepSource, size: number, length: number | undefined) => StepProgram>> = {
+type Trace<T> = (source: StepSource, size: number, length: number | undefined) => T;
+type Kind = 'step' | 'accumulate' | 'apply';
+const TRACE: Readonly<Record<Kind, Trace<StepProgram>>> = {
   step: traceStep,
   accumulate: traceAccumulate,
   apply: traceApply,
-  diagnosis: traceDiagnosis,
 };
-/** While accumulating there is no norm yet; a poisoned sum is noticed, and cleared, when it is applied. */
-const GUARDED: ReadonlySet<Kind> = new Set(['step', 'apply']);
 
-/** The programs of a training step, traced and compiled when first needed, one per padded length. */
+/** Padded rows and sequence positions that a program is compiled for. */
+export interface BatchShape {
+  readonly size: number;
+  readonly length: number | undefined;
+}
+/** Applying sums has no batch. */
+const NO_BATCH: BatchShape = { size: 0, length: undefined };
+
+/** The programs of a training step, traced and compiled when first needed, one per shape of batch. */
 export class StepPrograms {
   compileSeconds = 0;
   readonly #source: StepSource;
   readonly #backend: Backend;
   readonly #state: BackendState;
-  readonly #batchSize: number;
   readonly #logger: Logger;
   readonly #compiled = new Map<string, Compiled>();
 
-  constructor(source: StepSource, backend: Backend, state: BackendState, batchSize: number, logger: Logger) {
+  constructor(source: StepSource, backend: Backend, state: BackendState, logger: Logger) {
     this.#source = source;
     this.#backend = backend;
     this.#state = state;
-    this.#batchSize = batchSize;
     this.#logger = logger;
   }
 
-  async get(kind: Kind, length: number | undefined): Promise<Compiled> {
-    const key = `${kind}:${length}`;
-    const found = this.#compiled.get(key);
-    if (found) return found;
+  async get(kind: Kind, { size, length }: BatchShape = NO_BATCH): Promise<Compiled> {
+    const key = `${kind}:${size}×${length}`;
+    const found = this.#compiled.get(key) ?? (await this.#compile(key, () => TRACE[kind](this.#source, size, length)));
+    this.#compiled.set(key, found);
+    return found;
+  }
+
+  /** Not kept: it is made for one error. */
+  diagnosis({ size, length }: BatchShape): Promise<Compiled<Diagnosis>> {
+    return this.#compile('diagnosis', () => traceDiagnosis(this.#source, size, length));
+  }
+
+  async #compile<T extends StepProgram>(key: string, trace: () => T): Promise<Compiled<T>> {
     const start = performance.now();
-    const traced = TRACE[kind](this.#source, this.#batchSize, length);
+    const traced = trace();
     const program = await this.#backend.compile(traced.graph, {
       purpose: 'training',
       state: this.#state,
       updates: traced.updates,
-      guard: GUARDED.has(kind) ? RESULT.guard : undefined,
+      guard: traced.graph.outputs.has(RESULT.guard) ? RESULT.guard : undefined,
       label: `${this.#source.stage}/${key}`,
     });
     const seconds = (performance.now() - start) / 1000;
     this.compileSeconds += seconds;
     this.#logger.debug(`compiled ${key}: ${traced.graph.nodes.length} nodes in ${seconds.toFixed(2)} s`);
-    const compiled: Compiled = { ...traced, program };
-    this.#compiled.set(key, compiled);
-    return compiled;
+    return { ...traced, program };
   }
 
   /** What a program needs for a batch: its tensors, and what is scheduled or drawn for this step. */

@@ -6,8 +6,8 @@ import type { TrainConfig, TrainPoint, TrainReport } from './types.ts';
 export interface Progress {
   step: number;
   epoch: number;
-  /** Batches of the epoch that are done. */
-  batch: number;
+  /** Steps of the epoch that are done. */
+  stepOfEpoch: number;
   tokens: number;
   seconds: number;
   skipped: number;
@@ -26,7 +26,7 @@ export function newProgress(): Progress {
   return {
     step: 0,
     epoch: 0,
-    batch: 0,
+    stepOfEpoch: 0,
     tokens: 0,
     seconds: 0,
     skipped: 0,

@@ -1,4 +1,14 @@
-import { type Graph, gradients, GraphBuilder, inline, type NodeRewriter, type Shape, type Value } from '@anneal/graph';
+import {
+  type Graph,
+  gradients,
+  GraphBuilder,
+  inline,
+  type Node,
+  type NodeRewriter,
+  repeatedBlocks,
+  type Shape,
+  type Value,
+} from '@anneal/graph';
 
 import type { FeatureSpec } from '../data/batches.ts';
 import { AnnealError } from '../errors/error.ts';
@@ -42,13 +52,18 @@ export interface StepSource {
   readonly maxGradNorm: number;
   /** Decay of the moving average of the weights; `undefined` for none. */
   readonly emaDecay?: number | undefined;
+  /** Repeated blocks are computed again in the backward pass instead of being kept. @defaultValue `false` */
+  readonly recompute?: boolean | undefined;
 }
 
 /** Names of state entries. */
 export const stateName = {
   parameter: (name: string): string => `param:${name}`,
   moment: (name: string, key: string): string => `opt:${name}:${key}`,
-  gradient: (name: string): string => `grad:${name}`,
+  /** What the micro-batches of a step have added up so far: weighted gradients, and their weight. Zero between steps. */
+  gradient: (name: string): string => `sum:gradient:${name}`,
+  weight: 'sum:weight',
+  isSum: (entry: string): boolean => entry.startsWith('sum:'),
   average: (name: string): string => `ema:${name}`,
 } as const;
 
@@ -57,21 +72,29 @@ export const FEED = {
   learningRate: 'train:learning_rate',
   step: 'train:step',
   sampleWeights: 'train:sample_weights',
-  lossWeight: 'train:loss_weight',
 } as const;
 /** Graph outputs that the engine itself reads. */
-export const RESULT = { loss: 'loss', gradNorm: 'grad_norm', guard: 'guard', finite: 'finite' } as const;
+export const RESULT = {
+  loss: 'loss',
+  weight: 'weight',
+  gradNorm: 'grad_norm',
+  guard: 'guard',
+} as const;
 
-/** State entries of a training run that are zero at first: moments (and gradients when they are accumulated). */
+/** State entries of a training run that are zero at first: moments (and the sums of gradients when they accumulate). */
 export function stateShapes(source: StepSource, accumulate: boolean): ReadonlyMap<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>();
+  const shapes = new Map<string, readonly number[]>(accumulate ? sumShapes(source) : []);
   for (const name of source.trainable) {
-    const shape = shapeOf(source.model, name);
-    for (const [key, own] of Object.entries(source.optimizer.state(shape, name)))
+    for (const [key, own] of Object.entries(source.optimizer.state(shapeOf(source.model, name), name)))
       shapes.set(stateName.moment(name, key), own);
-    if (accumulate) shapes.set(stateName.gradient(name), shape);
   }
   return shapes;
+}
+
+/** State entries that the micro-batches of a step add to. */
+export function sumShapes({ model, trainable }: StepSource): ReadonlyMap<string, readonly number[]> {
+  const gradientShapes = [...trainable].map((name) => [stateName.gradient(name), shapeOf(model, name)] as const);
+  return new Map<string, readonly number[]>([[stateName.weight, []], ...gradientShapes]);
 }
 
 function shapeOf(model: Model, name: string): readonly number[] {
@@ -80,16 +103,25 @@ function shapeOf(model: Model, name: string): readonly number[] {
   return parameter.data.shape;
 }
 
-/** Forward, loss and gradients in `g`. Returns the loss and the gradients after `train.transformGradients`. */
-function traceGradients(
-  g: GraphBuilder,
-  source: StepSource,
-  batchSize: number,
-  length: number | undefined,
-  scalars: Map<string, Schedule>,
-  randoms: Map<string, RandomInput>,
-): { loss: Value; gradients: ReadonlyMap<string, Value>; parameters: ReadonlyMap<string, Value> } {
+/** Forward and backward of a batch, as far as the programs of a step have them in common. */
+interface TracedGradients extends Pick<StepProgram, 'scalars' | 'randoms'> {
+  readonly g: GraphBuilder;
+  readonly parameters: ReadonlyMap<string, Value>;
+  /** The nodes of the forward pass, in order. */
+  readonly forward: readonly Node[];
+  readonly loss: Value;
+  /** The denominator of the loss; traced when asked for. */
+  readonly weight: () => Value;
+  /** By parameter, after `train.transformGradients`. */
+  readonly gradients: ReadonlyMap<string, Value>;
+}
+
+/** Forward, loss and gradients of `batchSize` rows. */
+export function traceGradients(source: StepSource, batchSize: number, length: number | undefined): TracedGradients {
   const { model, task, hooks, specs, trainable, stage } = source;
+  const g = new GraphBuilder();
+  const scalars = new Map<string, Schedule>();
+  const randoms = new Map<string, RandomInput>();
   const { ops } = g;
   const features: Record<string, Value> = {};
   for (const { name, dtype, shape } of specs) {
@@ -129,9 +161,11 @@ function traceGradients(
     const rate = node.inputs[1] && Number(model.graph.constants.get(node.inputs[1])?.data[0] ?? 0);
     const dropped = Math.round(256 * (rate ?? 0));
     if (dropped === 0) return [x];
-    if (dropped >= 256) return [ops.mul(x, 0)];
-    const mask = draw(`dropout:${node.scope}`, x.dims, { kind: 'keep-mask', dropped });
-    return [ops.where(mask, ops.mul(x, 256 / (256 - dropped)), 0)];
+    return g.scope(node.scope, () => {
+      if (dropped >= 256) return [ops.mul(x, 0)];
+      const mask = draw(`dropout:${node.scope}`, x.dims, { kind: 'keep-mask', dropped });
+      return [ops.where(mask, ops.mul(x, 256 / (256 - dropped)), 0)];
+    });
   };
   const modelInputs = Object.fromEntries([...model.graph.inputs.keys()].map((name) => [name, features[name] as Value]));
   const outputs = inline(g, model.graph, {
@@ -145,21 +179,37 @@ function traceGradients(
     task.traceLoss(hooks.train.transformOutputs.call(outputs, step), targets, step),
     step,
   );
-  if (loss.rank !== 0 || loss.dtype !== 'float32') {
-    throw new AnnealError(
-      'ANNEAL_E_SHAPE',
-      `the loss must be a float32 scalar, received ${loss.dtype}[${loss.shape.join(', ')}]`,
-    );
-  }
-  const found = gradients(g, loss, [...parameters.values()]);
+  checkScalar('the loss', loss);
+  const forward = [...g.nodes];
+  const recompute = source.recompute === true ? blockOfNode(forward) : undefined;
+  const found = gradients(g, loss, [...parameters.values()], { recompute });
   const named = new Map([...parameters].map(([name, value]) => [name, found.get(value) as Value]));
   const transformed = hooks.train.transformGradients.call(named, step);
   for (const [name, { shape }] of parameters) checkGradient(name, shape, transformed.get(name));
   return {
-    loss,
-    gradients: new Map([...parameters.keys()].map((name) => [name, transformed.get(name) as Value])),
+    g,
+    scalars,
+    randoms,
     parameters,
+    forward,
+    loss,
+    weight: () => {
+      const weight = task.traceWeight?.(features, step, targets) ?? ops.sum(step.sampleWeights);
+      checkScalar('the weight of a batch', weight);
+      return weight;
+    },
+    gradients: new Map([...parameters.keys()].map((name) => [name, transformed.get(name) as Value])),
   };
+}
+
+function blockOfNode(nodes: readonly Node[]): (node: Node) => string | undefined {
+  const blockOf = repeatedBlocks(nodes.map(({ scope }) => scope));
+  return ({ scope }) => blockOf(scope);
+}
+
+function checkScalar(what: string, { rank, dtype, shape }: Value): void {
+  if (rank === 0 && dtype === 'float32') return;
+  throw new AnnealError('ANNEAL_E_SHAPE', `${what} must be a float32 scalar, received ${dtype}[${shape.join(', ')}]`);
 }
 
 function checkGradient(name: string, shape: Shape, gradient: Value | undefined): void {
@@ -179,20 +229,28 @@ function dimsOf(graph: Graph, batch: number, length: number | undefined): Record
   return dims;
 }
 
-/** Clips by the global norm and applies the optimizer; declares the outputs and returns the updates and the norm. */
+/**
+ * Clips by the global norm and applies the optimizer; declares the outputs and returns the updates and the norm.
+ *
+ * @param weight what the gradients are to be divided by
+ */
 function traceUpdate(
   g: GraphBuilder,
   source: StepSource,
   parameters: ReadonlyMap<string, Value>,
   raw: ReadonlyMap<string, Value>,
+  weight?: Value,
 ): { updates: Record<string, string>; norm: Value } {
   const { ops } = g;
   const { optimizer, maxGradNorm, weightDecay, emaDecay } = source;
   const squares = [...raw.values()].map((gradient) => ops.sum(ops.mul(gradient, gradient)));
-  const norm = ops.sqrt(squares.reduce((a, b) => ops.add(a, b)));
+  const total = ops.sqrt(squares.reduce((a, b) => ops.add(a, b)));
+  const norm = weight ? ops.div(total, weight) : total;
   g.output(RESULT.gradNorm, norm);
   // torch.nn.utils.clip_grad_norm_: min(1, max / (norm + 1e-6)).
-  const scale = maxGradNorm > 0 ? ops.minimum(ops.div(maxGradNorm, ops.add(norm, 1e-6)), 1) : undefined;
+  const clip = maxGradNorm > 0 ? ops.minimum(ops.div(maxGradNorm, ops.add(norm, 1e-6)), 1) : undefined;
+  // One factor for both, so that large gradients are read once.
+  const scale = weight ? ops.div(clip ?? 1, weight) : clip;
   const [learningRate, step] = [g.input(FEED.learningRate, 'float32', []), g.input(FEED.step, 'float32', [])];
   const updates: Record<string, string> = {};
   const keep = (state: string, value: Value): void => {
@@ -229,10 +287,7 @@ function traceUpdate(
 
 /** Forward, backward and update in one program: the fast path when every batch is a step. */
 export function traceStep(source: StepSource, batchSize: number, length: number | undefined): StepProgram {
-  const g = new GraphBuilder();
-  const scalars = new Map<string, Schedule>();
-  const randoms = new Map<string, RandomInput>();
-  const { loss, gradients: found, parameters } = traceGradients(g, source, batchSize, length, scalars, randoms);
+  const { g, loss, gradients: found, parameters, scalars, randoms } = traceGradients(source, batchSize, length);
   g.output(RESULT.loss, loss);
   const { updates, norm } = traceUpdate(g, source, parameters, found);
   // A loss that is not finite may have gradients that are.
@@ -241,55 +296,43 @@ export function traceStep(source: StepSource, batchSize: number, length: number 
 }
 
 /**
- * Forward and backward alone, to find out what is not finite: the vector {@link RESULT.finite} has an element for every
- * trained parameter, in their order, that is finite when all elements of its gradient are.
+ * Forward and backward of a micro-batch: adds its weight and `weight · gradient` to the sums of the step. The loss is a
+ * mean over that weight, so sums over sums are the mean over the whole step.
  */
-export function traceDiagnosis(source: StepSource, batchSize: number, length: number | undefined): StepProgram {
-  const g = new GraphBuilder();
-  const { ops } = g;
-  const scalars = new Map<string, Schedule>();
-  const randoms = new Map<string, RandomInput>();
-  const { gradients: found } = traceGradients(g, source, batchSize, length, scalars, randoms);
-  const sums = [...found.values()].map((gradient) => ops.reshape(ops.sum(ops.mul(gradient, 0)), [1]));
-  g.output(RESULT.finite, ops.concat(sums, { axis: 0 }));
-  return { graph: g.build({ name: `${source.stage}/diagnosis` }), updates: {}, scalars, randoms };
-}
-
-/** Forward and backward of a micro-batch: adds `loss_weight · gradient` to the accumulated gradients. */
 export function traceAccumulate(source: StepSource, batchSize: number, length: number | undefined): StepProgram {
-  const g = new GraphBuilder();
+  const { g, loss, weight: trace, gradients: found, scalars, randoms } = traceGradients(source, batchSize, length);
   const { ops } = g;
-  const scalars = new Map<string, Schedule>();
-  const randoms = new Map<string, RandomInput>();
-  const { loss, gradients: found } = traceGradients(g, source, batchSize, length, scalars, randoms);
-  const weight = g.input(FEED.lossWeight, 'float32', []);
+  const weight = trace();
   g.output(RESULT.loss, loss);
+  g.output(RESULT.weight, weight);
+  // Not finite for a batch without any weight, whose loss is 0 / 0: it leaves the sums as they are.
+  g.output(RESULT.guard, ops.div(0, weight));
   const updates: Record<string, string> = {};
-  for (const [name, gradient] of found) {
-    const state = stateName.gradient(name);
-    const sum = g.input(state, 'float32', gradient.dims);
-    g.output(`next:${state}`, ops.add(sum, ops.mul(gradient, weight)));
+  const add = (state: string, value: Value): void => {
+    g.output(`next:${state}`, ops.add(g.input(state, 'float32', value.dims), value));
     updates[`next:${state}`] = state;
-  }
+  };
+  add(stateName.weight, weight);
+  for (const [name, gradient] of found) add(stateName.gradient(name), ops.mul(gradient, weight));
   return { graph: g.build({ name: `${source.stage}/accumulate` }), updates, scalars, randoms };
 }
 
-/** Update from the accumulated gradients, which are zero afterwards. */
+/** Update from the accumulated gradients; the sums are zero afterwards. */
 export function traceApply(source: StepSource): StepProgram {
   const g = new GraphBuilder();
   const { ops } = g;
   const parameters = new Map<string, Value>();
   const found = new Map<string, Value>();
+  const weight = g.input(stateName.weight, 'float32', []);
   for (const name of source.trainable) {
     const shape = shapeOf(source.model, name);
     parameters.set(name, g.input(stateName.parameter(name), 'float32', shape));
     found.set(name, g.input(stateName.gradient(name), 'float32', shape));
   }
-  const { updates, norm } = traceUpdate(g, source, parameters, found);
+  const { updates, norm } = traceUpdate(g, source, parameters, found, weight);
   g.output(RESULT.guard, ops.identity(norm));
-  for (const [name, gradient] of found) {
-    const state = stateName.gradient(name);
-    g.output(`next:${state}`, ops.zeros(gradient.shape));
+  for (const [state, shape] of sumShapes(source)) {
+    g.output(`next:${state}`, ops.zeros(shape));
     updates[`next:${state}`] = state;
   }
   return { graph: g.build({ name: `${source.stage}/apply` }), updates, scalars: new Map(), randoms: new Map() };

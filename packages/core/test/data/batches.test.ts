@@ -163,8 +163,8 @@ describe('the plan of an epoch', () => {
   it('keeps the order of rows without a generator', () => {
     const plan = planBatches([undefined, undefined, undefined], { batchSize: 2, buckets: [], rng: undefined });
     expect(plan).toEqual([
-      { indices: [0, 1], length: undefined },
-      { indices: [2], length: undefined },
+      { indices: [0, 1], size: 2, length: undefined },
+      { indices: [2], size: 2, length: undefined },
     ]);
   });
 });

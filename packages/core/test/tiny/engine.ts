@@ -54,6 +54,7 @@ export interface TrainOptions {
   /** Turns a row into the features of the model. */
   readonly encode?: ((row: Row) => Sample['features']) | undefined;
   readonly maxLength?: number | undefined;
+  readonly microBatchSize?: number | undefined;
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly checkpoints?: CheckpointStore | undefined;
@@ -107,6 +108,7 @@ export async function trainTiny(options: TrainOptions = {}): Promise<Trained> {
     samples: rows.map(encoded),
     validation: validation.map(encoded),
     maxLength,
+    microBatchSize: options.microBatchSize,
     evaluationBatchSize: 4,
     checkpoints,
     onStep: options.onStep ?? (() => undefined),

@@ -128,49 +128,6 @@ describe('training', () => {
   });
 });
 
-describe('gradient accumulation', () => {
-  const rows = points(19, 3);
-  const configs = [
-    ['plain', plain],
-    ['clipped', { ...plain, maxGradNorm: 0.05 }],
-    ['AdamW', { ...plain, optimizer: 'adamw', learningRate: 0.01, weightDecay: 0.1 }],
-  ] as const;
-
-  it.each(configs)('of uneven batches is the large batch: %s', async (_, config) => {
-    const large = await trainTiny({ rows, config: { ...config, epochs: 4, batchSize: 19 } });
-    // 6, 6, 6 and 1 rows: a mean of means would weigh the last one six times.
-    const small = await trainTiny({
-      rows,
-      config: { ...config, epochs: 4, batchSize: 6, gradientAccumulationSteps: 4 },
-    });
-    expect(small.report.steps).toBe(4);
-    expect(distance(large.weights, small.weights)).toBeLessThan(1e-6);
-    expect(distance(large.weights, initial)).toBeGreaterThan(1e-3);
-    large.report.curve.forEach(({ loss, gradNorm }, i) => {
-      expect(small.report.curve[i]!.loss).toBeCloseTo(loss, 6);
-      expect(small.report.curve[i]!.gradNorm).toBeCloseTo(gradNorm, 6);
-    });
-  });
-
-  it('of batches of different lengths is the large batch', async () => {
-    const common = { rows: sentences(21, 2), model: bagModel(), encode: encodeSentence };
-    const large = await trainTiny({ ...common, config: { ...plain, epochs: 3, batchSize: 21, lengthBuckets: [20] } });
-    const small = await trainTiny({
-      ...common,
-      config: { ...plain, epochs: 3, batchSize: 4, lengthBuckets: [4, 8, 20], gradientAccumulationSteps: 10 },
-    });
-    expect(small.report.steps).toBe(3);
-    expect(small.report.tokens).toBe(large.report.tokens);
-    expect(distance(large.weights, small.weights)).toBeLessThan(1e-6);
-  });
-
-  it('takes what is left at the end of an epoch', async () => {
-    const { report } = await trainTiny({ rows, config: { batchSize: 4, gradientAccumulationSteps: 2, epochs: 2 } });
-    expect(report.steps).toBe(6);
-    expect(report.tokens).toBe(38);
-  });
-});
-
 describe('padding', () => {
   it('rows have no influence', async () => {
     const rows = points(4, 3);

@@ -41,6 +41,9 @@ function model(): Model {
   return { graph: g.build(), config: {}, padding: {} };
 }
 
+/** What the micro-batches of a step weigh together: a power of two, so that dividing by it rounds nothing. */
+const WEIGHT = 4;
+
 /** Runs the engine's update program on given gradients, as it runs after accumulation. */
 async function run({ optimizer, learningRate, maxGradNorm }: Golden, more: Partial<StepSource> = {}) {
   const { name, ...options } = optimizer;
@@ -68,14 +71,17 @@ async function run({ optimizer, learningRate, maxGradNorm }: Golden, more: Parti
   const path: Record<string, readonly number[]>[] = [];
   for (let step = 0; step < goldens.steps; step++) {
     const before = await state.read();
-    await state.write(
-      Object.fromEntries(
-        names.map((each) => [
-          stateName.gradient(each),
-          of(each, gradientAt(step, each, before[stateName.parameter(each)]!.data)),
-        ]),
-      ),
-    );
+    const sums = names.map((each): [string, TensorData] => {
+      const gradient = gradientAt(step, each, before[stateName.parameter(each)]!.data);
+      return [
+        stateName.gradient(each),
+        of(
+          each,
+          gradient.map((value) => WEIGHT * value),
+        ),
+      ];
+    });
+    await state.write({ ...Object.fromEntries(sums), [stateName.weight]: tensor('float32', [], [WEIGHT]) });
     const result = await program.run({
       [FEED.learningRate]: tensor('float32', [], [learningRate]),
       [FEED.step]: tensor('float32', [], [step + 1]),
@@ -114,7 +120,9 @@ describe('optimizers', () => {
 
   it('zero the accumulated gradients', async () => {
     const { state } = await run(goldens.cases[0]!);
-    for (const name of names) expect(state[stateName.gradient(name)]!.data.every((value) => value === 0)).toBe(true);
+    const sums = Object.entries(state).filter(([entry]) => stateName.isSum(entry));
+    expect(sums).toHaveLength(names.length + 1);
+    for (const [, { data }] of sums) expect(data.every((value) => value === 0)).toBe(true);
   });
 
   it('average the weights with a decay that starts low', async () => {

@@ -37,12 +37,20 @@ export function crossEntropy(
       { fix: 'the model must have one output per class' },
     );
   }
-  const weighted =
-    classWeights === undefined
-      ? targets
-      : ops.mul(targets, ops.constant(tensor('float32', [classWeights.length], classWeights)));
+  const weighted = weightedTargets(targets, classWeights, step);
   const perRow = ops.neg(ops.sum(ops.mul(weighted, ops.logSoftmax(logits)), { axes: [-1] }));
-  const rowWeights =
-    classWeights === undefined ? sampleWeights : ops.mul(sampleWeights, ops.sum(weighted, { axes: [-1] }));
-  return ops.div(ops.sum(ops.mul(perRow, sampleWeights)), ops.sum(rowWeights));
+  return ops.div(ops.sum(ops.mul(perRow, sampleWeights)), totalWeight(targets, classWeights, step));
+}
+
+/** What {@link crossEntropy} divides by: the weights of the rows, times those of their classes. */
+export function totalWeight(targets: Value, classWeights: readonly number[] | undefined, step: StepContext): Value {
+  const { ops, sampleWeights } = step;
+  if (classWeights === undefined) return ops.sum(sampleWeights);
+  const ofClasses = ops.sum(weightedTargets(targets, classWeights, step), { axes: [-1] });
+  return ops.sum(ops.mul(sampleWeights, ofClasses));
+}
+
+function weightedTargets(targets: Value, classWeights: readonly number[] | undefined, { ops }: StepContext): Value {
+  if (classWeights === undefined) return targets;
+  return ops.mul(targets, ops.constant(tensor('float32', [classWeights.length], classWeights)));
 }

@@ -2,7 +2,7 @@ import { AnnealError, type Row, type Task } from '@anneal/core';
 
 import { createEvaluator, type EvaluatorOptions } from './evaluator.ts';
 import { labelOf, listed, unknownLabel } from './labels.ts';
-import { crossEntropy, oneHotTargets } from './loss.ts';
+import { crossEntropy, oneHotTargets, totalWeight } from './loss.ts';
 import { METRICS } from './metrics/table.ts';
 import type { ResolvedOptions } from './options.ts';
 
@@ -33,6 +33,7 @@ export function createTask(options: ResolvedOptions, { labels, train, seed }: Ta
     },
     traceTargets: (features, step) => oneHotTargets(features, labels.length, step),
     traceLoss: (outputs, targets, step) => crossEntropy(outputs, targets, weights, step),
+    traceWeight: (_features, step, targets) => totalWeight(targets, weights, step),
     evaluator: () => createEvaluator(measured),
     monitor: { metric: monitor, mode: METRICS[monitor].mode },
   };

@@ -164,7 +164,7 @@ describe('the loss', () => {
     options: TextClassificationOptions,
     golden: Pick<LossFixture['cases'][number], 'logits' | 'labels' | 'rows'>,
     train: readonly Row[] = names.map((label) => ({ label })),
-  ): Promise<{ loss: number; gradient: number[] }> {
+  ): Promise<{ loss: number; weight: number; gradient: number[] }> {
     const task = await taskOf({ labels: names, ...options }, datasetOf(train));
     const { logits, labels, rows: count } = golden;
     const batchSize = labels.length;
@@ -172,8 +172,10 @@ describe('the loss', () => {
     const features = { labels: g.input('labels', 'int64', [batchSize]) };
     const step = stepContext(g, { task, batchSize, features });
     const output = g.input('logits', 'float32', [batchSize, 3]);
-    const loss = task.traceLoss({ logits: output }, task.traceTargets(features, step), step);
+    const targets = task.traceTargets(features, step);
+    const loss = task.traceLoss({ logits: output }, targets, step);
     g.output('loss', loss);
+    g.output('weight', task.traceWeight!(features, step, targets));
     g.output('gradient', gradients(g, loss, [output]).get(output)!);
     const found = evaluate(
       g.build(),
@@ -188,7 +190,8 @@ describe('the loss', () => {
       },
       { precision: 'float64' },
     );
-    return { loss: Number(found['loss']!.data[0]), gradient: Array.from(found['gradient']!.data, Number) };
+    const [loss_, weight] = [found['loss'], found['weight']].map((value) => Number(value!.data[0])) as [number, number];
+    return { loss: loss_, weight, gradient: Array.from(found['gradient']!.data, Number) };
   }
 
   const { cases } = fixture<LossFixture>('loss.json');
@@ -201,6 +204,24 @@ describe('the loss', () => {
     // Padding rows have no gradient.
     expect(gradient.slice(golden.rows * 3).every((value) => value === 0)).toBe(true);
     expect(gradient.slice(0, golden.rows * 3).every((value) => value !== 0)).toBe(true);
+  });
+
+  it.each(cases)('of parts, by their weight, is that of the whole, with weights $weights', async (golden) => {
+    const classWeights = golden.weights
+      ? Object.fromEntries(golden.weights.map((weight, k) => [names[k]!, weight]))
+      : undefined;
+    const part = (from: number, to: number) =>
+      lossOf(
+        { classWeights },
+        {
+          logits: golden.logits.slice(from, to),
+          labels: golden.labels.slice(from, to),
+          rows: Math.min(golden.rows, to) - from,
+        },
+      );
+    const [first, rest] = [await part(0, 1), await part(1, golden.labels.length)];
+    const sum = first.weight * first.loss + rest.weight * rest.loss;
+    expect(sum / (first.weight + rest.weight)).toBeCloseTo(golden.loss, 6);
   });
 
   it('balanced weights are the inverse frequencies of the training rows', async () => {
