@@ -1,5 +1,13 @@
 import type { Model } from '@anneal/core';
-import { loadTensor, sizeOf, type TensorData, tensor, type Value, withParameters, zeros } from '@anneal/graph';
+import {
+  lazyZeros,
+  sizeOf,
+  tensor,
+  type TensorData,
+  type TensorSource,
+  type Value,
+  withParameters,
+} from '@anneal/graph';
 
 import { featureSpecs } from '../../packages/core/src/data/batches.ts';
 import { HookRegistry } from '../../packages/core/src/hooks/create.ts';
@@ -32,7 +40,7 @@ export interface StepCase {
 export interface PreparedStep {
   readonly source: StepSource;
   readonly step: StepProgram;
-  readonly state: Record<string, TensorData>;
+  readonly state: Record<string, TensorSource>;
   readonly feeds: Record<string, TensorData>;
 }
 
@@ -86,17 +94,17 @@ export async function prepareStep(one: StepCase, folder: string): Promise<Prepar
     optimizer: builtinOptimizer('adamw') as NonNullable<ReturnType<typeof builtinOptimizer>>,
     weightDecay: 0.01,
     maxGradNorm: 1,
+    recompute: one.recompute,
   };
   const step = traceStep(source, batch, seq);
-  const state: Record<string, TensorData> = {};
+  const state: Record<string, TensorSource> = {};
   for (const name of trainable) {
     const parameter = model.graph.parameters.get(name);
-    if (parameter) state[stateName.parameter(name)] = await loadTensor(parameter.data);
+    if (parameter) state[stateName.parameter(name)] = parameter.data;
   }
-  for (const [name, shape] of stateShapes(source, false)) state[name] = zeros('float32', shape);
-  const given = new Set([...Object.keys(state)]);
+  for (const [name, shape] of stateShapes(source, false)) state[name] = lazyZeros('float32', shape);
   const feeds: Record<string, TensorData> = {};
-  for (const [name, value] of step.graph.inputs) if (!given.has(name)) feeds[name] = feedOf(name, value);
+  for (const [name, value] of step.graph.inputs) if (!Object.hasOwn(state, name)) feeds[name] = feedOf(name, value);
   return { source, step, state, feeds };
 }
 

@@ -1,6 +1,6 @@
 import type { DType } from './dtype.ts';
 import type { Graph } from './ir.ts';
-import type { TensorData } from './tensor.ts';
+import type { TensorData, TensorSource } from './tensor.ts';
 
 /** Tensors by input or output name. */
 export type Tensors = Readonly<Record<string, TensorData>>;
@@ -68,11 +68,31 @@ export interface Program {
   dispose(): Promise<void>;
 }
 
+/** A program that is to be compiled, with what {@link CompileOptions} would say. Shapes are static. */
+export interface PlannedProgram extends Pick<CompileOptions, 'updates' | 'purpose'> {
+  readonly graph: Graph;
+}
+
+/** What programs will take together at their peak, in bytes, beside what the process has already. */
+export interface MemoryPlan {
+  /** Weights of the graphs; those that lie in files count once, however many programs use them. */
+  readonly weights: number;
+  /** State entries, and the second copy of those that are updated. */
+  readonly state: number;
+  /** Intermediate results: of all programs, as a runtime keeps what a program once took. */
+  readonly activations: number;
+  /** The runtime itself, graphs, constants, inputs and outputs. */
+  readonly programs: number;
+}
+
 /** Executes graphs. The same interface serves training, evaluation and audits. */
 export interface Backend {
   readonly info: BackendInfo;
   compile(graph: Graph, options?: CompileOptions): Promise<Program>;
-  createState(tensors: Tensors): Promise<BackendState>;
+  /** Tensors whose bytes lie elsewhere are read one after the other. */
+  createState(tensors: Readonly<Record<string, TensorSource>>): Promise<BackendState>;
+  /** Predicts what programs of one state will take, before anything is compiled; absent where that is not known. */
+  planMemory?(programs: readonly PlannedProgram[], state: Readonly<Record<string, TensorSpec>>): MemoryPlan;
   /** Peak resident memory of whatever executes, in bytes, where it can be told. */
   memory(): Promise<{ readonly peakRssBytes: number | undefined }>;
   close(): Promise<void>;

@@ -113,6 +113,12 @@ export function isLazy(t: TensorSource): t is LazyTensor {
   return 'source' in t;
 }
 
+/** Zeros that take no memory before they are loaded. */
+export function lazyZeros(dtype: DType, shape: readonly number[]): LazyTensor {
+  const read = (_offset: number, length: number): Promise<Uint8Array> => Promise.resolve(new Uint8Array(length));
+  return { dtype, shape: [...shape], source: { name: 'zeros', size: byteLengthOf(dtype, shape), read }, offset: 0 };
+}
+
 /** The tensor's elements in memory; reads them when they are lazy. */
 export async function loadTensor(t: TensorSource): Promise<TensorData> {
   if (!isLazy(t)) return t;

@@ -8,12 +8,16 @@ import {
   GraphError,
   type Parameter,
   type Program,
-  type Tensors,
+  type MemoryPlan,
+  type PlannedProgram,
+  type TensorSource,
+  type TensorSpec,
   writeOnnx,
 } from '@anneal/graph';
 import type { Channel } from './channel.ts';
 import { lower } from './lower/index.ts';
 import { peakRssBytes } from './memory.ts';
+import { planMemory } from './memory-plan/plan.ts';
 import { canMute, muted } from './mute.ts';
 import { OnnxProgram } from './program.ts';
 import type { CompileRequest, SessionConfig } from './protocol.ts';
@@ -83,8 +87,13 @@ export class OnnxBackend implements Backend {
     return new OnnxProgram({ channel: this.#channel, program, label, modules, inputs, outputs, lease });
   }
 
-  async createState(tensors: Tensors): Promise<BackendState> {
+  async createState(tensors: Readonly<Record<string, TensorSource>>): Promise<BackendState> {
     return OnnxState.create(this.#channel, this.#counter++, tensors);
+  }
+
+  planMemory(programs: readonly PlannedProgram[], state: Readonly<Record<string, TensorSpec>>): MemoryPlan {
+    const lowered = programs.map((program) => ({ ...program, graph: lower(program.graph) }));
+    return planMemory(lowered, state, { mutes: canMute(this.info.version) });
   }
 
   /** The worker is a thread: its memory is the process's. A weight file that two programs map counts twice. */

@@ -1,7 +1,7 @@
 import type { Backend, BackendInfo, BackendState, CompileOptions, Program, Tensors, TensorSpec } from '../backend.ts';
 import { GraphError } from '../error.ts';
 import type { Graph, Value } from '../ir.ts';
-import { loadTensor, type TensorData } from '../tensor.ts';
+import { loadTensor, type TensorData, type TensorSource } from '../tensor.ts';
 import { evaluate } from './evaluate.ts';
 
 const copy = ({ dtype, shape, data }: TensorData): TensorData => ({ dtype, shape: [...shape], data: data.slice() });
@@ -165,8 +165,10 @@ class ReferenceBackend implements Backend {
     return new ReferenceProgram({ ...graph, parameters }, state, options);
   }
 
-  async createState(tensors: Tensors): Promise<BackendState> {
-    return new ReferenceState(tensors);
+  async createState(tensors: Readonly<Record<string, TensorSource>>): Promise<BackendState> {
+    const loaded: Record<string, TensorData> = {};
+    for (const [name, source] of Object.entries(tensors)) loaded[name] = await loadTensor(source);
+    return new ReferenceState(loaded);
   }
 
   async memory(): Promise<{ readonly peakRssBytes: number | undefined }> {

@@ -4,7 +4,8 @@ const FIRST_REGION = 2 ** 20;
 const LARGEST_STEP = 2 ** 30;
 const MAX_DEAD = 128 * 2 ** 20;
 
-interface Chunk {
+/** A part of a region. */
+export interface Chunk {
   readonly region: number;
   start: number;
   size: number;
@@ -23,9 +24,6 @@ interface Chunk {
 export class Arena {
   /** Bytes of pages that were ever written. */
   touchedBytes = 0;
-  /** Bytes that are handed out now, and the most that ever were. */
-  usedBytes = 0;
-  peakUsedBytes = 0;
   readonly #regions: Uint8Array[] = [];
   readonly #free = new Set<Chunk>();
   #nextRegion = FIRST_REGION;
@@ -40,15 +38,12 @@ export class Arena {
     this.#free.delete(chunk);
     if (chunk.size >= 2 * size || chunk.size - size >= MAX_DEAD) this.#split(chunk, size);
     chunk.free = false;
-    this.usedBytes += chunk.size;
-    this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes);
     this.#touch(chunk, bytes);
     return chunk;
   }
 
   free(chunk: Chunk | undefined): void {
     if (chunk === undefined) return;
-    this.usedBytes -= chunk.size;
     chunk.free = true;
     const { before, after } = chunk;
     if (after?.free) this.#merge(chunk, after);
@@ -93,8 +88,6 @@ export class Arena {
     }
   }
 }
-
-export type { Chunk };
 
 function comesFirst(a: Chunk, b: Chunk | undefined): boolean {
   if (b === undefined) return true;

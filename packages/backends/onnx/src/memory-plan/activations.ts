@@ -4,14 +4,6 @@ import { Arena, type Chunk } from './arena.ts';
 import { executionOrder } from './execution-order.ts';
 import { ALIASES, IN_PLACE, SCRATCH } from './kernels.ts';
 
-/** What intermediate results take. */
-export interface Activations {
-  /** Pages of the arena that a run writes: what stays resident. */
-  readonly bytes: number;
-  /** The most that is in use at once. */
-  readonly usedBytes: number;
-}
-
 /** A block of the arena, which several values have one after the other. */
 interface Buffer {
   readonly bytes: number;
@@ -22,12 +14,12 @@ interface Buffer {
 }
 
 /**
- * Plays one run of a static graph: which results get a block of their own, which share one, and where the arena puts
+ * Bytes of the arena that one run of a static graph writes, and that then stay resident. The run is played: which results get a block of their own, which share one, and where the arena puts
  * them. Outputs in `placed` are written into buffers of the caller.
  *
  * Source: `PlannerImpl::ComputeSingleStreamReusePlan`, onnxruntime 1.30.
  */
-export function activationsOf({ nodes, outputs }: Graph, placed: (output: string) => boolean): Activations {
+export function activationsOf({ nodes, outputs }: Graph, placed: (output: string) => boolean): number {
   const order = executionOrder(nodes);
   const uses = new Map<Value, number>();
   const note = (value: Value, times = 1): void => void uses.set(value, (uses.get(value) ?? 0) + times);
@@ -89,7 +81,7 @@ function plan(order: readonly Node[], uses: ReadonlyMap<Value, number>, results:
 }
 
 /** Places the buffers in an arena as the run goes. */
-function play(order: readonly Node[], planned: Plan): Activations {
+function play(order: readonly Node[], planned: Plan): number {
   const arena = new Arena();
   const held = new Set<Buffer>();
   const left = new Map<Buffer, number>();
@@ -112,7 +104,7 @@ function play(order: readonly Node[], planned: Plan): Activations {
     for (const value of node.inputs) use(value);
     for (const value of node.outputs) use(value);
   }
-  return { bytes: arena.touchedBytes, usedBytes: arena.peakUsedBytes };
+  return arena.touchedBytes;
 }
 
 function keyOf({ dtype, dims }: Value): string {
