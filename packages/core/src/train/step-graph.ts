@@ -243,7 +243,7 @@ function traceUpdate(
 ): { updates: Record<string, string>; norm: Value } {
   const { ops } = g;
   const { optimizer, maxGradNorm, weightDecay, emaDecay } = source;
-  const squares = [...raw.values()].map((gradient) => ops.sum(ops.mul(gradient, gradient)));
+  const squares = inOrderOf(g.nodes, raw.values()).map((gradient) => ops.sum(ops.mul(gradient, gradient)));
   const total = ops.sqrt(squares.reduce((a, b) => ops.add(a, b)));
   const norm = weight ? ops.div(total, weight) : total;
   g.output(RESULT.gradNorm, norm);
@@ -283,6 +283,17 @@ function traceUpdate(
     }
   }
   return { updates, norm };
+}
+
+/**
+ * The values in the order in which they are computed. A runtime that goes depth first from the results begins with the
+ * innermost term of a sum: were that the gradient of the first layer, the backward pass would go down to it with all
+ * that the gradients of the other layers need still in memory.
+ */
+function inOrderOf(nodes: readonly Node[], values: Iterable<Value>): readonly Value[] {
+  const rank = new Map<Value | undefined, number>();
+  for (const [i, { outputs }] of nodes.entries()) for (const value of outputs) rank.set(value, i);
+  return [...values].sort((a, b) => (rank.get(a) ?? -1) - (rank.get(b) ?? -1));
 }
 
 /** Forward, backward and update in one program: the fast path when every batch is a step. */
