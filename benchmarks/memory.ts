@@ -88,7 +88,8 @@ if (at >= 0) console.log(JSON.stringify(await measure(JSON.parse(process.argv[at
 else {
   const json = process.argv.includes('--json');
   const columns = ['process', 'weights', 'state', 'activ.', 'progr.', 'predict', 'measure'];
-  if (!json) console.log(`${'layers×batch×length, MiB'.padEnd(28)} ${columns.map((name) => name.padStart(7)).join(' ')}`);
+  if (!json)
+    console.log(`${'layers×batch×length, MiB'.padEnd(28)} ${columns.map((name) => name.padStart(7)).join(' ')}`);
   const rows: Row[] = [];
   for (const one of CASES) {
     rows.push(measureApart(one));

@@ -111,8 +111,17 @@ export async function prepareStep(one: StepCase, folder: string): Promise<Prepar
 /** Ones for weights and masks, small numbers for ids: what memory a step takes does not depend on them. */
 function feedOf(name: string, { dtype, dims }: Value): TensorData {
   if (name === FEED.learningRate) return tensor('float32', [], [1e-4]);
-  if (dtype !== 'int64') return tensor(dtype, dims, Array.from({ length: sizeOf(dims) }, () => 1));
+  if (dtype !== 'int64')
+    return tensor(
+      dtype,
+      dims,
+      Array.from({ length: sizeOf(dims) }, () => 1),
+    );
   const classes = dims.length === 1 ? 2 : 8000;
   const ids = Array.from({ length: sizeOf(dims) }, (_, i) => BigInt((i * 7919) % classes));
-  return tensor('int64', dims, name === 'attention_mask' ? ids.fill(1n) : name === 'token_type_ids' ? ids.fill(0n) : ids);
+  return tensor(
+    'int64',
+    dims,
+    name === 'attention_mask' ? ids.fill(1n) : name === 'token_type_ids' ? ids.fill(0n) : ids,
+  );
 }

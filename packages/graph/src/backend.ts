@@ -93,7 +93,7 @@ export interface Backend {
   createState(tensors: Readonly<Record<string, TensorSource>>): Promise<BackendState>;
   /** Predicts what programs of one state will take, before anything is compiled; absent where that is not known. */
   planMemory?(programs: readonly PlannedProgram[], state: Readonly<Record<string, TensorSpec>>): MemoryPlan;
-  /** Peak resident memory of whatever executes, in bytes, where it can be told. */
-  memory(): Promise<{ readonly peakRssBytes: number | undefined }>;
+  /** Resident memory of whatever executes, now and at its peak, in bytes, where it can be told. */
+  memory(): Promise<{ readonly rssBytes?: number | undefined; readonly peakRssBytes: number | undefined }>;
   close(): Promise<void>;
 }

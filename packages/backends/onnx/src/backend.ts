@@ -97,8 +97,8 @@ export class OnnxBackend implements Backend {
   }
 
   /** The worker is a thread: its memory is the process's. A weight file that two programs map counts twice. */
-  memory(): Promise<{ readonly peakRssBytes: number | undefined }> {
-    return Promise.resolve({ peakRssBytes: peakRssBytes() });
+  memory(): Promise<{ readonly rssBytes: number; readonly peakRssBytes: number }> {
+    return Promise.resolve({ rssBytes: process.memoryUsage.rss(), peakRssBytes: peakRssBytes() });
   }
 
   async close(): Promise<void> {

@@ -1,12 +1,12 @@
 import {
   type Backend,
   type BackendState,
-  loadTensor,
+  lazyZeros,
   type Program,
   repeatedBlocks,
   type TensorData,
+  type TensorSource,
   withParameters,
-  zeros,
 } from '@anneal/graph';
 
 import { chooseBuckets, completeBuckets, type FeatureSpec, lengthOf } from '../data/batches.ts';
@@ -19,8 +19,10 @@ import { random } from '../random.ts';
 import type { Metrics, Task } from '../task.ts';
 import type { Checkpoint, CheckpointStore } from './checkpoint.ts';
 import { compileForward, evaluateSamples } from './forward.ts';
+import type { MemoryReport } from './memory.ts';
+import { memoryLine, type PlannedMemory, planTraining, type StepShapes } from './plan-memory.ts';
 import { newProgress, noteEvaluation, type Progress, trainReport } from './progress.ts';
-import { StepPrograms } from './programs.ts';
+import { type BatchShape, StepPrograms } from './programs.ts';
 import { learningRate } from './schedules.ts';
 import { stateName, stateShapes, type StepSource } from './step-graph.ts';
 import { planSteps, type StepPlan } from './step-plan.ts';
@@ -49,7 +51,13 @@ export interface TrainRequest {
 /** Trains `ctx.model` and returns it with its new weights. Resumes from the stage's checkpoint when there is one. */
 export async function train(request: TrainRequest): Promise<{ model: Model; report: TrainReport }> {
   const backend = await request.ctx.backend();
-  const engine = await Engine.open(request, backend);
+  const memory = await planTraining(memoryRequest(request), backend);
+  const { microBatchSize, gradientCheckpointing } = memory.choice;
+  const { ctx } = request;
+  const line = memoryLine(memory);
+  if (line !== undefined) ctx.logger.info(line);
+  const chosen = { ...request, microBatchSize, ctx: { ...ctx, config: { ...ctx.config, gradientCheckpointing } } };
+  const engine = await Engine.open(chosen, backend, memory);
   try {
     return await engine.run();
   } finally {
@@ -61,6 +69,7 @@ class Engine {
   readonly #request: TrainRequest;
   readonly #backend: Backend;
   readonly #state: BackendState;
+  readonly #memory: PlannedMemory;
   readonly #progress: Progress;
   readonly #programs: StepPrograms;
   readonly #runner: StepRunner;
@@ -73,17 +82,22 @@ class Engine {
   #best: Record<string, TensorData> | undefined;
   #forward: Program | undefined;
 
-  constructor(request: TrainRequest, backend: Backend, state: BackendState, resumed: Checkpoint<Progress> | undefined) {
+  constructor(
+    request: TrainRequest,
+    backend: Backend,
+    memory: PlannedMemory,
+    state: BackendState,
+    resumed: Checkpoint<Progress> | undefined,
+  ) {
     const { ctx, specs, samples, trainable } = request;
     const { config, seed, logger } = ctx;
     this.#request = request;
     this.#backend = backend;
+    this.#memory = memory;
     this.#state = state;
-    this.#lengths = samples.map((sample) => lengthOf(sample, specs));
-    const known = this.#lengths.filter((length) => length !== undefined);
-    this.#buckets = config.lengthBuckets
-      ? completeBuckets(config.lengthBuckets, known, request.maxLength)
-      : chooseBuckets(known, request.maxLength);
+    const { lengths, buckets } = bucketsOf(request);
+    this.#lengths = lengths;
+    this.#buckets = buckets;
     const steps = Math.max(1, Math.round(this.#plan(0).length * (config.epochs ?? 3)));
     this.#totalSteps = Math.min(config.maxSteps ?? Number.POSITIVE_INFINITY, steps);
     this.#rate = learningRate(config);
@@ -98,7 +112,7 @@ class Engine {
   }
 
   /** Places weights and optimizer state with the backend, from the checkpoint when there is one. */
-  static async open(request: TrainRequest, backend: Backend): Promise<Engine> {
+  static async open(request: TrainRequest, backend: Backend, memory: PlannedMemory): Promise<Engine> {
     const { ctx, trainable, checkpoints, validation } = request;
     const { config, logger } = ctx;
     if (config.earlyStopping && validation.length === 0) {
@@ -110,21 +124,21 @@ class Engine {
       );
     }
     const resumed = await checkpoints.read<Progress>();
-    const tensors: Record<string, TensorData> = {};
+    const tensors: Record<string, TensorSource> = {};
     for (const name of trainable) {
       const parameter = ctx.model.graph.parameters.get(name);
       if (parameter === undefined) throw new AnnealError('ANNEAL_E_MODEL', `the model has no parameter "${name}"`);
-      const data = await loadTensor(parameter.data);
+      const { data } = parameter;
       tensors[stateName.parameter(name)] = data;
       if (config.emaDecay !== undefined) tensors[stateName.average(name)] = data;
     }
     const shapes = stateShapes(sourceOf(request), accumulates(request));
-    for (const [name, shape] of shapes) tensors[name] = zeros('float32', shape);
+    for (const [name, shape] of shapes) tensors[name] = lazyZeros('float32', shape);
     if (resumed !== undefined) {
       Object.assign(tensors, resumed.state);
       logger.info(`resuming at step ${resumed.progress.step} from the checkpoint`);
     }
-    return new Engine(request, backend, await backend.createState(tensors), resumed);
+    return new Engine(request, backend, memory, await backend.createState(tensors), resumed);
   }
 
   async run(): Promise<{ model: Model; report: TrainReport }> {
@@ -152,8 +166,18 @@ class Engine {
       bar.done();
     }
     const { compileSeconds } = this.#programs;
-    const facts = { stage: ctx.stage, model: ctx.model, trainable, metric: task.monitor.metric, compileSeconds };
-    return { model: await this.#trained(), report: trainReport(state, facts) };
+    const model = await this.#trained();
+    const { choice, predicted } = this.#memory;
+    const memory: MemoryReport = { predicted, peakRssBytes: (await this.#backend.memory()).peakRssBytes, ...choice };
+    const facts = {
+      stage: ctx.stage,
+      model: ctx.model,
+      trainable,
+      metric: task.monitor.metric,
+      compileSeconds,
+      memory,
+    };
+    return { model, report: trainReport(state, facts) };
   }
 
   async close(): Promise<void> {
@@ -163,14 +187,7 @@ class Engine {
   }
 
   #plan(epoch: number): readonly StepPlan[] {
-    const { ctx, microBatchSize } = this.#request;
-    return planSteps(this.#lengths, {
-      batchSize: ctx.config.batchSize ?? 32,
-      buckets: this.#buckets,
-      rng: random(ctx.seed, 'batches', ctx.stage, epoch),
-      accumulation: ctx.config.gradientAccumulationSteps ?? 1,
-      microBatchSize,
-    });
+    return planEpoch(this.#request, { lengths: this.#lengths, buckets: this.#buckets }, epoch);
   }
 
   /** One optimizer step. */
@@ -299,6 +316,64 @@ function sourceOf({ ctx, hooks, task, specs, optimizer, trainable }: TrainReques
     maxGradNorm: config.maxGradNorm ?? 1,
     emaDecay: config.emaDecay,
     recompute: config.gradientCheckpointing,
+  };
+}
+
+interface Buckets {
+  readonly lengths: readonly (number | undefined)[];
+  readonly buckets: readonly number[];
+}
+
+function bucketsOf({ ctx, samples, specs, maxLength }: TrainRequest): Buckets {
+  const lengths = samples.map((sample) => lengthOf(sample, specs));
+  const known = lengths.filter((length) => length !== undefined);
+  const { lengthBuckets } = ctx.config;
+  const buckets = lengthBuckets ? completeBuckets(lengthBuckets, known, maxLength) : chooseBuckets(known, maxLength);
+  return { lengths, buckets };
+}
+
+function planEpoch(
+  { ctx, microBatchSize }: TrainRequest,
+  { lengths, buckets }: Buckets,
+  epoch: number,
+): readonly StepPlan[] {
+  return planSteps(lengths, {
+    batchSize: ctx.config.batchSize ?? 32,
+    buckets,
+    rng: random(ctx.seed, 'batches', ctx.stage, epoch),
+    accumulation: ctx.config.gradientAccumulationSteps ?? 1,
+    microBatchSize,
+  });
+}
+
+/** The shapes of all batches: every epoch has the same. */
+function stepShapes(request: TrainRequest): StepShapes {
+  const shapes = new Map<string, BatchShape>();
+  for (const { size, length } of planEpoch(request, bucketsOf(request), 0).flat())
+    shapes.set(`${size}×${length}`, { size, length });
+  return { shapes: [...shapes.values()], accumulate: accumulates(request) };
+}
+
+function memoryRequest(request: TrainRequest): Parameters<typeof planTraining>[0] {
+  const { ctx, validation, specs, maxLength, evaluationBatchSize } = request;
+  const { gradientCheckpointing = false, maxMemory, loadBestModel = true } = ctx.config;
+  const lengths = validation.map((sample) => lengthOf(sample, specs)).filter((length) => length !== undefined);
+  const longest =
+    lengths.length === 0
+      ? undefined
+      : Math.min(
+          maxLength,
+          lengths.reduce((a, b) => Math.max(a, b)),
+        );
+  const size = Math.min(evaluationBatchSize, validation.length);
+  return {
+    source: sourceOf(request),
+    gradientCheckpointing,
+    maxMemory,
+    stepShapes: (microBatchSize) =>
+      stepShapes({ ...request, microBatchSize: microBatchSize ?? request.microBatchSize }),
+    evaluation: size === 0 ? undefined : { size, length: longest },
+    keepBest: loadBestModel && size > 0,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Model } from '../model.ts';
 import type { Metrics, Task } from '../task.ts';
+import type { MemoryReport } from './memory.ts';
 import type { TrainConfig, TrainPoint, TrainReport } from './types.ts';
 
 /** What changes while training: the part of a run that a checkpoint holds besides the tensors. Plain JSON. */
@@ -68,10 +69,11 @@ export interface ReportFacts {
   readonly trainable: ReadonlySet<string>;
   readonly metric: string;
   readonly compileSeconds: number;
+  readonly memory: MemoryReport;
 }
 
 export function trainReport(progress: Progress, facts: ReportFacts): TrainReport {
-  const { stage, model, trainable, metric, compileSeconds } = facts;
+  const { stage, model, trainable, metric, compileSeconds, memory } = facts;
   let totalParameters = 0;
   let trainableParameters = 0;
   for (const [name, { data }] of model.graph.parameters) {
@@ -92,6 +94,7 @@ export function trainReport(progress: Progress, facts: ReportFacts): TrainReport
     compileSeconds,
     skippedSteps: skipped,
     stoppedEarly,
+    memory,
     curve,
     validation,
     best: best && { step: best.step, metric, value: best.value },
