@@ -35,8 +35,11 @@ export type { Batch, DataReport, Dataset, Feature, Row, Sample, SplitName } from
 export type { Model } from './model.ts';
 export type { Evaluator, Figure, FigureAxis, Metric, Metrics, TargetSpec, Task } from './task.ts';
 export type {
+  LrScheduler,
   Optimizer,
   OptimizerConfig,
+  ParameterGroup,
+  PlateauConfig,
   RandomSpec,
   Schedule,
   StepContext,

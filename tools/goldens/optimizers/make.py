@@ -1,4 +1,5 @@
-"""Parameters after 20 steps of PyTorch's optimizers, gradient clipping and the one-cycle schedule, in float64.
+"""Parameters after 20 steps of PyTorch's optimizers, gradient clipping, parameter groups, accumulation and schedules, in
+float64.
 
     python -m venv venv && venv/bin/pip install torch==2.13.0 numpy
     venv/bin/python tools/goldens/optimizers/make.py packages/core/test/train/fixtures/torch.json
@@ -112,6 +113,54 @@ for max_norm in [0.5, 4.0]:
     cases.append({"optimizer": {"name": "sgd"}, "learningRate": 0.02, "maxGradNorm": max_norm, "norms": norms, "final": final})
 
 
+# Learning rate and decay of groups; what is in none has those of the rest.
+GROUPS = {"tall.weight": {"lr": 0.16, "weight_decay": 0.05}, "bias": {"weight_decay": 0.2}}
+
+
+def in_groups(params, lr):
+    rest = {"lr": lr, "weight_decay": DECAY}
+    return torch.optim.AdamW([{"params": [p], **rest, **GROUPS.get(name, {})} for name, p in params.items()])
+
+
+def accumulated(max_norm):
+    """A bag of embeddings that tags tokens, trained on micro-batches whose loss is a mean over uneven numbers of tokens."""
+    table = torch.nn.Parameter(torch.tensor([math.cos(1.3 * i) for i in range(24)], dtype=torch.float64).reshape(6, 4))
+    head = torch.nn.Parameter(torch.tensor([math.sin(0.7 * i) for i in range(12)], dtype=torch.float64).reshape(4, 3))
+    sentences = [[1, 2, 3, 4, 5], [2, 5], [3], [4, 4, 1, 2], [5, 1, 3]]
+    micros = [sentences[:2], sentences[2:4], sentences[4:]]
+    optimizer = torch.optim.SGD([table, head], lr=0.5)
+    norms, losses = [], []
+    for _ in range(4):
+        optimizer.zero_grad()
+        total = sum(token % 4 != 0 for sentence in sentences for token in sentence)
+        mean = 0.0
+        for micro in micros:
+            tokens = [token for sentence in micro for token in sentence if token % 4 != 0]
+            logits = table[torch.tensor(tokens)] @ head
+            loss = torch.nn.functional.cross_entropy(logits, torch.tensor([token % 3 for token in tokens]), reduction="sum")
+            (loss / total).backward()
+            mean += loss.item() / total
+        losses.append(mean)
+        norms.append(torch.nn.utils.clip_grad_norm_([table, head], max_norm).item())
+        optimizer.step()
+    final = {"embeddings.weight": table.detach().flatten().tolist(), "classifier.weight": head.detach().flatten().tolist()}
+    return {"maxGradNorm": max_norm, "sentences": sentences, "losses": losses, "norms": norms, "final": final}
+
+
+METRICS = [0.9, 0.8, 0.85, 0.8, 0.79999, 0.81, math.nan, 0.7, 0.7, 0.7, 0.69, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.2, 0.3, 0.3, 0.3, 0.3]
+
+
+def plateau(mode, **options):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode, **options)
+    rates = []
+    for value in METRICS:
+        schedule.step(value if mode == "min" else 1 - value)
+        rates.append(optimizer.param_groups[0]["lr"])
+    names = {"threshold_mode": "thresholdMode", "min_lr": "minLr"}
+    return {"mode": mode, "options": {names.get(k, k): v for k, v in options.items()}, "rates": rates}
+
+
 def one_cycle(total, rise):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=total, pct_start=rise)
@@ -123,12 +172,26 @@ def one_cycle(total, rise):
     return {"totalSteps": total, "rise": rise, "rates": rates}
 
 
+groups, _ = run(in_groups, 0.01, 0)
 result = {
     "source": f"PyTorch {torch.__version__}",
     "steps": STEPS,
     "weightDecay": DECAY,
     "shapes": {name: list(shape) for name, shape in SHAPES.items()},
     "cases": cases,
+    "groups": {"learningRate": 0.01, "settings": GROUPS, "final": groups},
+    "accumulated": [accumulated(100.0), accumulated(0.3)],
+    "metrics": [None if math.isnan(value) else value for value in METRICS],
+    "plateau": [
+        plateau("min"),
+        plateau("min", patience=2),
+        plateau("max", patience=2, factor=0.5),
+        plateau("min", patience=1, factor=0.5, cooldown=2),
+        plateau("max", patience=0, factor=0.3, cooldown=3, min_lr=0.05),
+        plateau("min", patience=1, threshold=0.05, threshold_mode="abs", factor=0.5),
+        plateau("max", patience=1, threshold=0.05, threshold_mode="abs", factor=0.5),
+        plateau("min", patience=0, factor=0.01, min_lr=1e-5),
+    ],
     "oneCycle": [one_cycle(20, 0.3), one_cycle(7, 0.3), one_cycle(40, 0.1)],
 }
 with open(sys.argv[1], "w", encoding="utf-8") as file:

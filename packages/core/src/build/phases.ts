@@ -11,6 +11,7 @@ import type { Task } from '../task.ts';
 import type { CheckpointStore } from '../train/checkpoint.ts';
 import { train } from '../train/engine.ts';
 import { builtinOptimizer, optimizerNames } from '../train/optimizers.ts';
+import { trainedParameters } from '../train/parameters.ts';
 import type { Optimizer, TrainReport } from '../train/types.ts';
 import { compareOutputs } from './compare.ts';
 import type { RunScope } from './context.ts';
@@ -128,16 +129,7 @@ export async function trainPhase(
   if (stage.train === false) return { model, report: undefined };
   const config = stage.train;
   const ctx: TrainContext = { ...base, config, model };
-  const trainable = new Set(
-    [...model.graph.parameters]
-      .filter(([name, parameter]) => hooks.train.shouldTrain.call(name, parameter, ctx) ?? parameter.trainable)
-      .map(([name]) => name),
-  );
-  if (trainable.size === 0) {
-    throw new AnnealError('ANNEAL_E_TRAIN', `nothing is trainable in stage \`${stage.name}\``, {
-      fix: 'add an adapter plugin, or set `train: false`',
-    });
-  }
+  const parameters = trainedParameters(ctx, hooks);
   await hooks.train.beforeTrain.promise(ctx);
   const encoding = encodingOf(model, task, hooks, scope.run, { maxLength: config.maxLength, targets: true });
   const rowsOf = (split: 'train' | 'validation'): readonly Row[] =>
@@ -148,7 +140,7 @@ export async function trainPhase(
     task,
     optimizer: await optimizerOf(ctx, setup),
     specs: encoding.specs,
-    trainable,
+    ...parameters,
     samples: encoding.encode(rowsOf('train'), 'train', { targets: true }),
     validation: encoding.encode(rowsOf('validation'), 'validation', { targets: true }),
     maxLength: encoding.maxLength,

@@ -88,6 +88,13 @@ function checkFrom(
   return [new AnnealError('ANNEAL_E_CONFIG', message, { path, file, fix })];
 }
 
+function trainConfig(all: TrainConfig | undefined, own: TrainConfig | undefined): TrainConfig {
+  const given = merge(merge({}, all), own) as TrainConfig;
+  const { batchSize, ...others } = TRAIN_DEFAULTS;
+  // A budget of tokens says how many rows there are: nobody who gives one should have to lift the other limit.
+  return merge(given.maxTokensPerBatch === undefined ? { batchSize, ...others } : others, given) as TrainConfig;
+}
+
 /** Fills in the defaults. What does not fit together goes to `errors`. */
 export function normalize(
   config: MergedConfig,
@@ -107,7 +114,7 @@ export function normalize(
       from: stage.from,
       plugins,
       data: stage.data ?? {},
-      train: stage.train === false ? false : (merge(merge(TRAIN_DEFAULTS, config.train), stage.train) as TrainConfig),
+      train: stage.train === false ? false : trainConfig(config.train, stage.train),
       evaluate: stage.evaluate ?? isLast,
       emit: stage.emit ?? isLast,
     };

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 
 import { parseCondition } from '../report/gates.ts';
 import { parseBytes } from '../train/memory.ts';
-import type { TrainConfig } from '../train/types.ts';
+import type { ParameterGroup, PlateauConfig, TrainConfig } from '../train/types.ts';
 import type { EvaluateConfig, StageConfig, StageDataConfig, UserConfig } from './types.ts';
 
 /**
@@ -51,6 +51,9 @@ const positive = v.pipe(
   v.finite('must be a number > 0'),
   v.gtValue(0, 'must be a number > 0'),
 );
+const WHOLE = 'must be an integer >= 0';
+const whole = v.pipe(v.number(WHOLE), v.safeInteger(WHOLE), v.minValue(0, WHOLE));
+const decay = v.pipe(v.number(DECAY), v.gtValue(0, DECAY), v.ltValue(1, DECAY));
 const share = v.pipe(v.number(SHARE), v.minValue(0, SHARE), v.maxValue(1, SHARE));
 const text = v.pipe(v.string(TEXT), v.nonEmpty(TEXT));
 const flag = v.boolean(FLAG);
@@ -79,12 +82,61 @@ const optimizer = v.union(
   'must be a name, or an object with a `name` and its options',
 ) as unknown as v.GenericSchema<NonNullable<TrainConfig['optimizer']>>;
 
+const OBJECT_OF_PLATEAU = 'must be an object such as { name: "plateau", patience: 2 }';
+const lrScheduler = v.union(
+  [
+    v.picklist(['constant', 'linear', 'cosine', 'wsd', 'one-cycle', 'plateau']),
+    tied<PlateauConfig>()(
+      v.strictObject(
+        {
+          name: v.literal('plateau', 'must be "plateau": other schedules have no options'),
+          factor: about('What the learning rate is multiplied by.', decay),
+          patience: about('Evaluations without improvement that are tolerated.', whole),
+          threshold: about('How much better than the best an evaluation must be.', notNegative),
+          thresholdMode: about(
+            'Whether `threshold` is relative.',
+            v.picklist(['rel', 'abs'], 'must be "rel" or "abs"'),
+          ),
+          cooldown: about('Evaluations after a reduction in which none counts as bad.', whole),
+          minLr: about('The learning rate is not reduced below.', notNegative),
+        },
+        OBJECT_OF_PLATEAU,
+      ),
+    ),
+  ],
+  'must be "constant", "linear", "cosine", "wsd", "one-cycle", "plateau" or an object such as { name: "plateau", patience: 2 }',
+);
+
+const GLOBS = 'must be a glob or a list of globs over parameter names';
+const parameterGroup = v.pipe(
+  tied<ParameterGroup>()(
+    v.strictObject(
+      {
+        params: v.pipe(
+          v.union([text, v.pipe(v.array(text, GLOBS), v.nonEmpty(GLOBS))], GLOBS),
+          v.description('Globs over parameter names; `*` is any text.'),
+        ),
+        learningRate: about('At its highest; follows the schedule.', positive),
+        weightDecay: about('Of all parameters of the group, biases too.', notNegative),
+        frozen: about('Not trained.', flag),
+      },
+      'must be an object such as { params: "*lora_B*", learningRate: 0.01 }',
+    ),
+  ),
+  v.check(
+    ({ frozen, learningRate, weightDecay }) =>
+      frozen !== true || (learningRate === undefined && weightDecay === undefined),
+    'must not have a learning rate or a weight decay and be frozen',
+  ),
+);
+
 const train = tied<TrainConfig>()(
   v.strictObject(
     {
       epochs: about('Passes over the training split.', positive),
       maxSteps: about('Stops after so many optimizer steps, whatever `epochs` says.', count),
-      batchSize: about('Rows per step.', count),
+      batchSize: about('Rows per batch.', count),
+      maxTokensPerBatch: about('Padded positions per batch: long rows come in smaller batches.', count),
       maxLength: about('Longest sequence; longer ones are cut.', count),
       lengthBuckets: about(
         'Padded lengths that programs are compiled for.',
@@ -93,18 +145,17 @@ const train = tied<TrainConfig>()(
       optimizer: about('`adamw`, `adam`, `sgd`, `lion` …, or an object with its options.', optimizer),
       learningRate: about('Learning rate at its highest.', positive),
       weightDecay: about('Decoupled; not applied to biases and normalisation weights.', notNegative),
-      lrScheduler: about(
-        'How the learning rate falls.',
-        v.picklist(
-          ['constant', 'linear', 'cosine', 'wsd', 'one-cycle'],
-          'must be "constant", "linear", "cosine", "wsd" or "one-cycle"',
-        ),
+      parameterGroups: about(
+        'Other settings for some parameters; the first group that a parameter matches wins.',
+        v.array(parameterGroup, 'must be a list of groups'),
       ),
+      lrScheduler: about('How the learning rate falls.', lrScheduler),
       warmupRatio: about('Part of the steps in which the learning rate rises from 0.', share),
       maxGradNorm: about('Global norm to which gradients are clipped; 0 turns it off.', notNegative),
       gradientAccumulationSteps: about('Batches per optimizer step.', count),
       gradientCheckpointing: about('Compute repeated blocks again in the backward pass instead of keeping them.', flag),
       maxMemory: about('Most that the process may have in memory, as bytes or as "4 GB".', memorySize),
+      evalSteps: about('Steps between evaluations, besides the one at the end of every epoch.', count),
       earlyStopping: about(
         'Stop when the monitored metric has not improved for so many evaluations.',
         v.strictObject(
@@ -112,10 +163,7 @@ const train = tied<TrainConfig>()(
           'must be an object such as { patience: 2 }',
         ),
       ),
-      emaDecay: about(
-        'Keep a moving average of the weights: its decay per step.',
-        v.pipe(v.number(DECAY), v.gtValue(0, DECAY), v.ltValue(1, DECAY)),
-      ),
+      emaDecay: about('Keep a moving average of the weights: its decay per step.', decay),
       loadBestModel: about('Keep the weights of the best evaluation rather than the last.', flag),
       saveSteps: about('Steps between checkpoints.', count),
       maxNonFiniteSteps: about('Non-finite steps in a row after which training fails.', count),
@@ -179,7 +227,6 @@ const CONDITION = 'must be a comparison with a number, such as ">= 0.97" or "<= 
 const condition = v.pipe(v.string(CONDITION), v.check(isCondition, CONDITION));
 
 const STAGE_NAME = 'must be a stage name: letters, digits, "-" and "_", beginning with a letter';
-const SEED = 'must be an integer >= 0';
 
 const base = {
   name: about('Name of the build, in reports and the model card.', text),
@@ -203,7 +250,7 @@ const base = {
   ),
   device: about('`auto`, `cpu`, `webgpu`, `cuda` …', text),
   threads: about('Threads per operator.', count),
-  seed: about('Seed of everything random.', v.pipe(v.number(SEED), v.safeInteger(SEED), v.minValue(0, SEED))),
+  seed: about('Seed of everything random.', whole),
   outDir: about('Where the result goes, relative to the config.', text),
   cacheDir: about('Where results of phases are kept, relative to the config.', text),
 } satisfies v.ObjectEntries;

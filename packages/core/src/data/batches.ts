@@ -169,8 +169,10 @@ export function completeBuckets(
 }
 
 export interface BatchOptions {
-  /** Rows of a batch. */
-  readonly batchSize: number;
+  /** Rows of a batch. @defaultValue all rows */
+  readonly batchSize?: number | undefined;
+  /** Rows times padded length of a batch, which has at least one row. @defaultValue no limit */
+  readonly maxTokens?: number | undefined;
   readonly buckets: readonly number[];
   /** Rows stay in their order without it. */
   readonly rng: Random | undefined;
@@ -179,9 +181,10 @@ export interface BatchOptions {
 /** Batches of one epoch: rows shuffled, grouped by bucket, batches shuffled. The order depends on `rng` alone. */
 export function planBatches(
   lengths: readonly (number | undefined)[],
-  { batchSize: size, buckets, rng }: BatchOptions,
+  { batchSize = lengths.length, maxTokens = Number.POSITIVE_INFINITY, buckets, rng }: BatchOptions,
 ): readonly BatchPlan[] {
   const order = rng ? [...rng.permutation(lengths.length)] : lengths.map((_, i) => i);
+  const sizeOf = (length: number = 1): number => Math.max(1, Math.min(batchSize, Math.floor(maxTokens / length)));
   const open = new Map<number | undefined, number[]>();
   const plans: BatchPlan[] = [];
   for (const index of order) {
@@ -191,12 +194,12 @@ export function planBatches(
     const indices = open.get(length) ?? [];
     indices.push(index);
     open.set(length, indices);
-    if (indices.length === size) {
-      plans.push({ indices, size, length });
+    if (indices.length === sizeOf(length)) {
+      plans.push({ indices, size: indices.length, length });
       open.delete(length);
     }
   }
-  for (const [length, indices] of open) plans.push({ indices, size, length });
+  for (const [length, indices] of open) plans.push({ indices, size: sizeOf(length), length });
   if (!rng) return plans;
   return [...rng.permutation(plans.length)].map((i) => plans[i] as BatchPlan);
 }

@@ -1,6 +1,7 @@
 import { isFloat, type Node, type Ops, type TensorData, type Value } from '@anneal/graph';
 
-import { type StepProgram, type StepSource, traceGradients } from './step-graph.ts';
+import { traceGradients } from './gradient-graph.ts';
+import type { StepProgram, StepSource } from './step-graph.ts';
 
 /** Below every finite float32: minus infinity alone, which masks of attention may hold. */
 const LOWEST = -3.4028234663852886e38;

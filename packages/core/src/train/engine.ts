@@ -3,39 +3,38 @@ import {
   type BackendState,
   lazyZeros,
   type Program,
-  repeatedBlocks,
   type TensorData,
   type TensorSource,
   withParameters,
 } from '@anneal/graph';
 
-import { chooseBuckets, completeBuckets, type FeatureSpec, lengthOf } from '../data/batches.ts';
+import { type FeatureSpec, lengthOf } from '../data/batches.ts';
 import type { Sample } from '../data/types.ts';
 import { AnnealError } from '../errors/error.ts';
 import type { CallableHooks } from '../hooks/create.ts';
 import type { TrainContext } from '../hooks/types.ts';
 import type { Model } from '../model.ts';
-import { random } from '../random.ts';
 import type { Metrics, Task } from '../task.ts';
 import type { Checkpoint, CheckpointStore } from './checkpoint.ts';
+import { checkOptions } from './checks.ts';
 import { compileForward, evaluateSamples } from './forward.ts';
 import type { MemoryReport } from './memory.ts';
-import { memoryLine, type PlannedMemory, planTraining, type StepShapes } from './plan-memory.ts';
+import type { TrainedParameters } from './parameters.ts';
+import { type MemoryRequest, memoryLine, type PlannedMemory, planTraining } from './plan-memory.ts';
 import { newProgress, noteEvaluation, type Progress, trainReport } from './progress.ts';
-import { type BatchShape, StepPrograms } from './programs.ts';
+import { StepPrograms } from './programs.ts';
 import { learningRate } from './schedules.ts';
-import { stateName, stateShapes, type StepSource } from './step-graph.ts';
-import { planSteps, type StepPlan } from './step-plan.ts';
+import { type ParameterSettings, stateName, stateShapes, type StepSource } from './step-graph.ts';
+import { type StepPlan, StepPlans } from './step-plan.ts';
 import { type StepOutcome, StepRunner } from './step-runner.ts';
 import type { Optimizer, StepProgress, TrainPoint, TrainReport } from './types.ts';
 
-export interface TrainRequest {
+export interface TrainRequest extends TrainedParameters {
   readonly ctx: TrainContext;
   readonly hooks: CallableHooks;
   readonly task: Task;
   readonly optimizer: Optimizer;
   readonly specs: readonly FeatureSpec[];
-  readonly trainable: ReadonlySet<string>;
   readonly samples: readonly Sample[];
   readonly validation: readonly Sample[];
   readonly maxLength: number;
@@ -50,14 +49,15 @@ export interface TrainRequest {
 
 /** Trains `ctx.model` and returns it with its new weights. Resumes from the stage's checkpoint when there is one. */
 export async function train(request: TrainRequest): Promise<{ model: Model; report: TrainReport }> {
-  const backend = await request.ctx.backend();
-  const memory = await planTraining(memoryRequest(request), backend);
-  const { microBatchSize, gradientCheckpointing } = memory.choice;
   const { ctx } = request;
+  checkOptions(ctx, request);
+  const backend = await ctx.backend();
+  const memory = await planTraining(memoryRequest(request), backend);
   const line = memoryLine(memory);
   if (line !== undefined) ctx.logger.info(line);
+  const { microBatchSize, gradientCheckpointing } = memory.choice;
   const chosen = { ...request, microBatchSize, ctx: { ...ctx, config: { ...ctx.config, gradientCheckpointing } } };
-  const engine = await Engine.open(chosen, backend, memory);
+  const engine = await Engine.open(chosen, memory, backend);
   try {
     return await engine.run();
   } finally {
@@ -73,10 +73,9 @@ class Engine {
   readonly #progress: Progress;
   readonly #programs: StepPrograms;
   readonly #runner: StepRunner;
-  readonly #buckets: readonly number[];
-  readonly #lengths: readonly (number | undefined)[];
+  readonly #plans: StepPlans;
   readonly #totalSteps: number;
-  readonly #rate: (progress: StepProgress) => number;
+  readonly #rate: (progress: StepProgress, peak?: number) => number;
   /** State entries of the weights that are evaluated and kept, by parameter. */
   readonly #kept: ReadonlyMap<string, string>;
   #best: Record<string, TensorData> | undefined;
@@ -84,45 +83,37 @@ class Engine {
 
   constructor(
     request: TrainRequest,
-    backend: Backend,
+    plans: StepPlans,
     memory: PlannedMemory,
+    backend: Backend,
     state: BackendState,
     resumed: Checkpoint<Progress> | undefined,
   ) {
     const { ctx, specs, samples, trainable } = request;
     const { config, seed, logger } = ctx;
     this.#request = request;
-    this.#backend = backend;
+    this.#plans = plans;
     this.#memory = memory;
+    this.#backend = backend;
     this.#state = state;
-    const { lengths, buckets } = bucketsOf(request);
-    this.#lengths = lengths;
-    this.#buckets = buckets;
-    const steps = Math.max(1, Math.round(this.#plan(0).length * (config.epochs ?? 3)));
+    const steps = Math.max(1, Math.round(plans.stepsPerEpoch * (config.epochs ?? 3)));
     this.#totalSteps = Math.min(config.maxSteps ?? Number.POSITIVE_INFINITY, steps);
     this.#rate = learningRate(config);
     const entry = config.emaDecay === undefined ? stateName.parameter : stateName.average;
     this.#kept = new Map([...trainable].map((name) => [name, entry(name)]));
     const source = sourceOf(request);
     this.#programs = new StepPrograms(source, backend, state, logger);
-    const accumulate = accumulates(request);
+    const { accumulate } = plans;
     this.#runner = new StepRunner({ source, programs: this.#programs, state, samples, specs, seed, accumulate });
     this.#progress = resumed?.progress ?? newProgress();
     this.#best = resumed?.best;
   }
 
   /** Places weights and optimizer state with the backend, from the checkpoint when there is one. */
-  static async open(request: TrainRequest, backend: Backend, memory: PlannedMemory): Promise<Engine> {
-    const { ctx, trainable, checkpoints, validation } = request;
+  static async open(request: TrainRequest, memory: PlannedMemory, backend: Backend): Promise<Engine> {
+    const { ctx, trainable, checkpoints } = request;
     const { config, logger } = ctx;
-    if (config.earlyStopping && validation.length === 0) {
-      logger.warn(`\`earlyStopping\` of stage ${ctx.stage} has no effect: the dataset has no split "validation"`);
-    }
-    if (config.gradientCheckpointing === true && !hasBlocks(ctx.model)) {
-      logger.warn(
-        `\`gradientCheckpointing\` of stage ${ctx.stage} has no effect: the module paths of the model have no repeated block such as "layers.0", "layers.1"`,
-      );
-    }
+    const plans = new StepPlans(request);
     const resumed = await checkpoints.read<Progress>();
     const tensors: Record<string, TensorSource> = {};
     for (const name of trainable) {
@@ -132,13 +123,14 @@ class Engine {
       tensors[stateName.parameter(name)] = data;
       if (config.emaDecay !== undefined) tensors[stateName.average(name)] = data;
     }
-    const shapes = stateShapes(sourceOf(request), accumulates(request));
-    for (const [name, shape] of shapes) tensors[name] = lazyZeros('float32', shape);
+    for (const [name, shape] of stateShapes(sourceOf(request), plans.accumulate)) {
+      tensors[name] = lazyZeros('float32', shape);
+    }
     if (resumed !== undefined) {
       Object.assign(tensors, resumed.state);
       logger.info(`resuming at step ${resumed.progress.step} from the checkpoint`);
     }
-    return new Engine(request, backend, memory, await backend.createState(tensors), resumed);
+    return new Engine(request, plans, memory, backend, await backend.createState(tensors), resumed);
   }
 
   async run(): Promise<{ model: Model; report: TrainReport }> {
@@ -148,15 +140,18 @@ class Engine {
     bar.update(state.step);
     try {
       while (!state.finished) {
-        const plan = this.#plan(state.epoch);
-        while (state.stepOfEpoch < plan.length && state.step < this.#totalSteps) {
+        const plan = this.#plans.epoch(state.epoch);
+        for (;;) {
+          // First of all: a run that is stopped while it is evaluated evaluates again.
+          if (this.#evaluationDue()) await this.#evaluate();
+          if (state.stoppedEarly || state.stepOfEpoch >= plan.length || state.step >= this.#totalSteps) break;
           await this.#stopIfAborted();
           const point = await this.#step(plan[state.stepOfEpoch] as StepPlan);
           bar.update(state.step, `loss ${point.loss.toFixed(4)}`);
           if (state.step % (ctx.config.saveSteps ?? 200) === 0) await this.#save();
         }
-        await this.#evaluate();
-        // Only now is the epoch over: a run that is stopped while it is evaluated evaluates it again.
+        if (!this.#evaluated()) await this.#evaluate();
+        // Only now is the epoch over.
         state.epoch++;
         state.stepOfEpoch = 0;
         state.finished = state.stoppedEarly || state.step >= this.#totalSteps;
@@ -186,16 +181,12 @@ class Engine {
     await this.#state.dispose();
   }
 
-  #plan(epoch: number): readonly StepPlan[] {
-    return planEpoch(this.#request, { lengths: this.#lengths, buckets: this.#buckets }, epoch);
-  }
-
   /** One optimizer step. */
   async #step(plan: StepPlan): Promise<TrainPoint> {
     const { ctx, hooks, onStep } = this.#request;
     const state = this.#progress;
     const progress: StepProgress = { step: state.step, totalSteps: this.#totalSteps, epoch: state.epoch };
-    const rate = this.#rate(progress);
+    const rate = this.#rate(progress, state.plateau?.rate);
     const outcome = await this.#runner.run({
       plan,
       progress,
@@ -235,6 +226,18 @@ class Engine {
         fix: `lower \`train.learningRate\` (now ${ctx.config.learningRate ?? 5e-4}), raise \`train.warmupRatio\`, or look for extreme values in the data`,
       },
     );
+  }
+
+  /** The weights as they are have been evaluated. */
+  #evaluated(): boolean {
+    const { step, validation } = this.#progress;
+    return validation.at(-1)?.step === step;
+  }
+
+  #evaluationDue(): boolean {
+    const { evalSteps } = this.#request.ctx.config;
+    const { step } = this.#progress;
+    return evalSteps !== undefined && step > 0 && step % evalSteps === 0 && !this.#evaluated();
   }
 
   async #evaluate(): Promise<void> {
@@ -302,8 +305,13 @@ class Engine {
   }
 }
 
-function sourceOf({ ctx, hooks, task, specs, optimizer, trainable }: TrainRequest): StepSource {
+function sourceOf({ ctx, hooks, task, specs, optimizer, trainable, groups }: TrainRequest): StepSource {
   const { config, model, stage } = ctx;
+  const { learningRate: rate = 5e-4 } = config;
+  const settings = [...groups].map(([name, group]): [string, ParameterSettings] => [
+    name,
+    { rateRatio: (group.learningRate ?? rate) / rate, weightDecay: group.weightDecay },
+  ]);
   return {
     stage,
     model,
@@ -313,78 +321,26 @@ function sourceOf({ ctx, hooks, task, specs, optimizer, trainable }: TrainReques
     trainable,
     optimizer,
     weightDecay: config.weightDecay ?? 0.01,
+    settings: new Map(settings),
     maxGradNorm: config.maxGradNorm ?? 1,
     emaDecay: config.emaDecay,
     recompute: config.gradientCheckpointing,
   };
 }
 
-interface Buckets {
-  readonly lengths: readonly (number | undefined)[];
-  readonly buckets: readonly number[];
-}
-
-function bucketsOf({ ctx, samples, specs, maxLength }: TrainRequest): Buckets {
-  const lengths = samples.map((sample) => lengthOf(sample, specs));
-  const known = lengths.filter((length) => length !== undefined);
-  const { lengthBuckets } = ctx.config;
-  const buckets = lengthBuckets ? completeBuckets(lengthBuckets, known, maxLength) : chooseBuckets(known, maxLength);
-  return { lengths, buckets };
-}
-
-function planEpoch(
-  { ctx, microBatchSize }: TrainRequest,
-  { lengths, buckets }: Buckets,
-  epoch: number,
-): readonly StepPlan[] {
-  return planSteps(lengths, {
-    batchSize: ctx.config.batchSize ?? 32,
-    buckets,
-    rng: random(ctx.seed, 'batches', ctx.stage, epoch),
-    accumulation: ctx.config.gradientAccumulationSteps ?? 1,
-    microBatchSize,
-  });
-}
-
-/** The shapes of all batches: every epoch has the same. */
-function stepShapes(request: TrainRequest): StepShapes {
-  const shapes = new Map<string, BatchShape>();
-  for (const { size, length } of planEpoch(request, bucketsOf(request), 0).flat())
-    shapes.set(`${size}×${length}`, { size, length });
-  return { shapes: [...shapes.values()], accumulate: accumulates(request) };
-}
-
-function memoryRequest(request: TrainRequest): Parameters<typeof planTraining>[0] {
+function memoryRequest(request: TrainRequest): MemoryRequest {
   const { ctx, validation, specs, maxLength, evaluationBatchSize } = request;
   const { gradientCheckpointing = false, maxMemory, loadBestModel = true } = ctx.config;
-  const lengths = validation.map((sample) => lengthOf(sample, specs)).filter((length) => length !== undefined);
-  const longest =
-    lengths.length === 0
-      ? undefined
-      : Math.min(
-          maxLength,
-          lengths.reduce((a, b) => Math.max(a, b)),
-        );
   const size = Math.min(evaluationBatchSize, validation.length);
+  const lengths = validation.map((sample) => lengthOf(sample, specs)).filter((length) => length !== undefined);
+  const longest = lengths.reduce((a, b) => Math.max(a, b), 0);
   return {
     source: sourceOf(request),
     gradientCheckpointing,
     maxMemory,
-    stepShapes: (microBatchSize) =>
-      stepShapes({ ...request, microBatchSize: microBatchSize ?? request.microBatchSize }),
-    evaluation: size === 0 ? undefined : { size, length: longest },
+    stepShapes: (microBatchSize = request.microBatchSize) => new StepPlans({ ...request, microBatchSize }),
+    evaluation:
+      size === 0 ? undefined : { size, length: lengths.length === 0 ? undefined : Math.min(maxLength, longest) },
     keepBest: loadBestModel && size > 0,
   };
-}
-
-/** A step may have more than one micro-batch. */
-function accumulates({ ctx, microBatchSize = Number.POSITIVE_INFINITY }: TrainRequest): boolean {
-  const { gradientAccumulationSteps = 1, batchSize = 32 } = ctx.config;
-  return gradientAccumulationSteps > 1 || microBatchSize < batchSize;
-}
-
-function hasBlocks({ graph }: Model): boolean {
-  const scopes = graph.nodes.map(({ scope }) => scope);
-  const blockOf = repeatedBlocks(scopes);
-  return scopes.some((scope) => blockOf(scope) !== undefined);
 }

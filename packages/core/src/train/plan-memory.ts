@@ -2,6 +2,7 @@ import { type Backend, bind, byteLengthOf, type PlannedProgram, type TensorSpec 
 
 import { AnnealError } from '../errors/error.ts';
 import { forwardFromState } from './forward.ts';
+import { dimsOf } from './gradient-graph.ts';
 import {
   chooseMemory,
   describeMemory,
@@ -13,15 +14,7 @@ import {
   totalOf,
 } from './memory.ts';
 import type { BatchShape } from './programs.ts';
-import {
-  dimsOf,
-  stateName,
-  stateShapes,
-  type StepSource,
-  traceAccumulate,
-  traceApply,
-  traceStep,
-} from './step-graph.ts';
+import { stateName, stateShapes, type StepSource, traceAccumulate, traceApply, traceStep } from './step-graph.ts';
 
 /** What the steps of a run look like when programs take at most so many rows. */
 export interface StepShapes {

@@ -1,6 +1,8 @@
 import type { Model } from '../model.ts';
 import type { Metrics, Task } from '../task.ts';
 import type { MemoryReport } from './memory.ts';
+import { newPlateau, notePlateau, type PlateauState } from './plateau.ts';
+import { schedulerOf } from './schedules.ts';
 import type { TrainConfig, TrainPoint, TrainReport } from './types.ts';
 
 /** What changes while training: the part of a run that a checkpoint holds besides the tensors. Plain JSON. */
@@ -16,6 +18,8 @@ export interface Progress {
   failures: number;
   evaluationsWithoutGain: number;
   best: { step: number; value: number } | undefined;
+  /** Of the schedule `plateau`, after its first evaluation. */
+  plateau: PlateauState | undefined;
   curve: TrainPoint[];
   validation: { step: number; metrics: Record<string, number> }[];
   stoppedEarly: boolean;
@@ -34,6 +38,7 @@ export function newProgress(): Progress {
     failures: 0,
     evaluationsWithoutGain: 0,
     best: undefined,
+    plateau: undefined,
     curve: [],
     validation: [],
     stoppedEarly: false,
@@ -50,8 +55,9 @@ export function noteEvaluation(
   metrics: Metrics,
   value: number,
   mode: Task['monitor']['mode'],
-  { earlyStopping }: TrainConfig,
+  config: TrainConfig,
 ): boolean {
+  const { earlyStopping, learningRate = 5e-4 } = config;
   const { step, best } = progress;
   const named = Object.entries(metrics).map(([name, metric]) => [name, metric.value] as const);
   progress.validation.push({ step, metrics: Object.fromEntries(named) });
@@ -59,6 +65,10 @@ export function noteEvaluation(
   const better = Number.isFinite(value) && gain > (earlyStopping?.minDelta ?? 0);
   if (better) progress.best = { step, value };
   progress.evaluationsWithoutGain = better ? 0 : progress.evaluationsWithoutGain + 1;
+  const scheduler = schedulerOf(config);
+  if (scheduler.name === 'plateau') {
+    progress.plateau = notePlateau(progress.plateau ?? newPlateau(learningRate), value, mode, scheduler);
+  }
   progress.stoppedEarly = earlyStopping !== undefined && progress.evaluationsWithoutGain >= earlyStopping.patience;
   return better;
 }

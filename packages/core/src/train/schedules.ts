@@ -1,7 +1,7 @@
 import { AnnealError } from '../errors/error.ts';
-import type { StepProgress, TrainConfig } from './types.ts';
+import type { PlateauOptions } from './plateau.ts';
+import type { LrScheduler, StepProgress, TrainConfig } from './types.ts';
 
-type Name = NonNullable<TrainConfig['lrScheduler']>;
 /** The factor on the learning rate at a step. */
 type Curve = (progress: StepProgress, warmupRatio: number) => number;
 
@@ -25,7 +25,7 @@ const COOLDOWN = 0.2;
 /** PyTorch's OneCycleLR: where it starts, where it ends, and the part of the steps in which it rises. */
 const ONE_CYCLE = { start: 1 / 25, end: 1 / 25e4, rise: 0.3 } as const;
 
-const CURVES: Readonly<Record<Name, Curve>> = {
+const CURVES: Readonly<Record<LrScheduler, Curve>> = {
   constant: warmed(() => 1),
   linear: warmed((progress) => 1 - progress),
   cosine: warmed((progress) => halfCosine(1, 0, progress)),
@@ -39,17 +39,25 @@ const CURVES: Readonly<Record<Name, Curve>> = {
     if (step <= top) return top === 0 ? 1 : halfCosine(start, 1, step / top);
     return halfCosine(1, end, Math.min(1, (step - top) / Math.max(last - top, 1e-9)));
   },
+  /** What evaluations reduce is the peak. */
+  plateau: warmed(() => 1),
 };
 
-/** The learning rate at a step. */
-export function learningRate(config: TrainConfig): (progress: StepProgress) => number {
-  const { learningRate: peak = 5e-4, lrScheduler = 'linear', warmupRatio = 0 } = config;
-  if (!Object.hasOwn(CURVES, lrScheduler)) {
-    throw new AnnealError('ANNEAL_E_CONFIG', `unknown \`lrScheduler\` ${JSON.stringify(lrScheduler)}`, {
+/** The schedule by name, with its options where it has any. */
+export function schedulerOf({ lrScheduler = 'linear' }: TrainConfig): { name: LrScheduler } & PlateauOptions {
+  return typeof lrScheduler === 'string' ? { name: lrScheduler } : lrScheduler;
+}
+
+/** The learning rate at a step; `peak` stands for `config.learningRate` once that has been reduced. */
+export function learningRate(config: TrainConfig): (progress: StepProgress, peak?: number) => number {
+  const { learningRate: initial = 5e-4, warmupRatio = 0 } = config;
+  const { name } = schedulerOf(config);
+  if (!Object.hasOwn(CURVES, name)) {
+    throw new AnnealError('ANNEAL_E_CONFIG', `unknown \`lrScheduler\` ${JSON.stringify(name)}`, {
       path: ['train', 'lrScheduler'],
       fix: `use one of ${Object.keys(CURVES).join(', ')}`,
     });
   }
-  const curve = CURVES[lrScheduler];
-  return (progress) => peak * curve(progress, warmupRatio);
+  const curve = CURVES[name];
+  return (progress, peak = initial) => peak * curve(progress, warmupRatio);
 }

@@ -83,7 +83,8 @@ export class StepRunner {
       const found = describeDiagnosis(compiled, result);
       if (found !== undefined) return found;
     }
-    return 'all values and gradients are finite when computed again';
+    // Every batch was fine: what is left is the sum of squares.
+    return 'all values and gradients are finite, but the norm of the gradients overflows';
   }
 
   async #single({ batch, compiled }: Micro, { progress }: StepInput, scalars: Scalars): Promise<Scores> {

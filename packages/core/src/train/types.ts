@@ -84,14 +84,54 @@ export interface OptimizerConfig {
   [option: string]: string | number | boolean;
 }
 
+/** Learning rate schedules by name. */
+export type LrScheduler = 'constant' | 'linear' | 'cosine' | 'wsd' | 'one-cycle' | 'plateau';
+
+/**
+ * The schedule `plateau` with its options; they mean what they mean to PyTorch's `ReduceLROnPlateau`, whose defaults
+ * they have. It looks at the metric that the task monitors.
+ */
+export interface PlateauConfig {
+  name: 'plateau';
+  /** What the learning rate is multiplied by. @defaultValue `0.1` */
+  factor?: number | undefined;
+  /** Evaluations without improvement that are tolerated; the one after reduces the rate. @defaultValue `10` */
+  patience?: number | undefined;
+  /** How much better than the best an evaluation must be. @defaultValue `1e-4` */
+  threshold?: number | undefined;
+  /** Whether `threshold` is relative to the best value. @defaultValue `'rel'` */
+  thresholdMode?: 'rel' | 'abs' | undefined;
+  /** Evaluations after a reduction in which none counts as bad. @defaultValue `0` */
+  cooldown?: number | undefined;
+  /** The learning rate is not reduced below. @defaultValue `0` */
+  minLr?: number | undefined;
+}
+
+/** Settings of some parameters. */
+export interface ParameterGroup {
+  /** Globs over parameter names, dots included: `*` is any text, `?` one character. */
+  params: string | readonly string[];
+  /** At its highest; follows the schedule as `train.learningRate` does. @defaultValue `train.learningRate` */
+  learningRate?: number | undefined;
+  /** Of all parameters of the group, biases too. @defaultValue `train.weightDecay`, not of biases and normalisation weights */
+  weightDecay?: number | undefined;
+  /** Not trained, whatever plugins say. @defaultValue `false` */
+  frozen?: boolean | undefined;
+}
+
 /** Training options; names follow Hugging Face's `TrainingArguments` where they have one. */
 export interface TrainConfig {
   /** Passes over the training split. @defaultValue `3` */
   epochs?: number | undefined;
   /** Stops after so many optimizer steps, whatever `epochs` says. */
   maxSteps?: number | undefined;
-  /** Rows per step. @defaultValue `32` */
+  /** Rows per batch. @defaultValue `32`; no limit with `maxTokensPerBatch` */
   batchSize?: number | undefined;
+  /**
+   * Padded positions per batch: a batch of length `n` has `maxTokensPerBatch / n` rows, rounded down, at least one and at
+   * most `batchSize` where that is given. Off when absent.
+   */
+  maxTokensPerBatch?: number | undefined;
   /** Longest sequence; longer ones are cut. @defaultValue the model's `max_position_embeddings`, or `512` */
   maxLength?: number | undefined;
   /** Padded lengths that programs are compiled for. @defaultValue up to four, from the data's lengths */
@@ -105,11 +145,14 @@ export interface TrainConfig {
   learningRate?: number | undefined;
   /** Decoupled; not applied to biases and normalisation weights. @defaultValue `0.01` */
   weightDecay?: number | undefined;
+  /** Other settings for some parameters; the first group that a parameter matches wins. @defaultValue `[]` */
+  parameterGroups?: readonly ParameterGroup[] | undefined;
   /**
    * How the learning rate falls after its warm-up. `wsd` stays up until the last fifth of the steps; `one-cycle` has a
-   * warm-up of its own, 30 % unless `warmupRatio` says otherwise. @defaultValue `'linear'`
+   * warm-up of its own, 30 % unless `warmupRatio` says otherwise; `plateau` is reduced when evaluations stop improving,
+   * and may be an object with its options. @defaultValue `'linear'`
    */
-  lrScheduler?: 'constant' | 'linear' | 'cosine' | 'wsd' | 'one-cycle' | undefined;
+  lrScheduler?: LrScheduler | PlateauConfig | undefined;
   /** Part of the steps in which the learning rate rises from 0. @defaultValue `0` */
   warmupRatio?: number | undefined;
   /** Global norm to which gradients are clipped; 0 turns it off. @defaultValue `1` */
@@ -127,6 +170,8 @@ export interface TrainConfig {
    * begins. No limit when absent.
    */
   maxMemory?: number | string | undefined;
+  /** Steps between evaluations on the validation split; there is one at the end of every epoch in any case. */
+  evalSteps?: number | undefined;
   /** Stop when the monitored metric has not improved for so many evaluations; off when absent. */
   earlyStopping?: { patience: number; minDelta?: number | undefined } | undefined;
   /**

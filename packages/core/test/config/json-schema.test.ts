@@ -40,6 +40,8 @@ describe('valid configs', () => {
     [{ stages: { a: { train: false }, b: { from: 'a', train: { epochs: 1 }, plugins: [['lora', {}]] } } }],
     [{ env: { fast: { train: { epochs: 1 }, stages: { a: { train: false } } } }, extends: ['./a.json'] }],
     [{ backend: 'onnx', gates: { accuracy: '>= 0.9' }, train: { optimizer: { name: 'sgd', momentum: 0.9 } } }],
+    [{ train: { lrScheduler: { name: 'plateau', patience: 2 }, evalSteps: 100, maxTokensPerBatch: 4096 } }],
+    [{ train: { parameterGroups: [{ params: ['*.bias', 'x'], weightDecay: 0 }], gradientCheckpointing: true } }],
   ])('%j', (config) => {
     expect(validate(config), JSON.stringify(validate.errors)).toBe(true);
   });
@@ -60,6 +62,8 @@ describe('configs that are not valid', () => {
     [{ env: { fast: { env: {} } } }],
     [{ backend: 3 }],
     [{ train: { optimizer: {} } }],
+    [{ train: { lrScheduler: { name: 'cosine' } } }],
+    [{ train: { parameterGroups: [{ learningRate: 1 }] } }],
   ])('%j', (config) => {
     expect(validate(config)).toBe(false);
   });

@@ -6,6 +6,17 @@ import { failure, project, told } from './project.ts';
 const errorsOf = async (config: unknown): Promise<readonly string[]> =>
   told(await failure(resolveConfig(config as UserConfig, { root: project() })));
 
+describe('batch size', () => {
+  const trainOf = async (train: UserConfig['train']): Promise<unknown> =>
+    (await resolveConfig({ train }, { root: project() })).stages[0]!.train;
+
+  it('has a default unless a budget of tokens says how many rows there are', async () => {
+    expect(await trainOf({})).toMatchObject({ batchSize: 32 });
+    expect(await trainOf({ maxTokensPerBatch: 4096 })).not.toHaveProperty('batchSize');
+    expect(await trainOf({ maxTokensPerBatch: 4096, batchSize: 64 })).toMatchObject({ batchSize: 64 });
+  });
+});
+
 describe('values', () => {
   it.each([
     [{ seed: -1 }, 'seed: `seed` must be an integer >= 0, received -1'],
@@ -24,7 +35,52 @@ describe('values', () => {
     ],
     [
       { train: { lrScheduler: 'step' } },
-      'train.lrScheduler: `train.lrScheduler` must be "constant", "linear", "cosine", "wsd" or "one-cycle", received "step"',
+      'train.lrScheduler: `train.lrScheduler` must be "constant", "linear", "cosine", "wsd", "one-cycle", "plateau" or an object such as { name: "plateau", patience: 2 }, received "step"',
+    ],
+    [
+      { train: { lrScheduler: { name: 'plateau', factor: 1 } } },
+      'train.lrScheduler.factor: `train.lrScheduler.factor` must be a number > 0 and < 1, received 1',
+    ],
+    [
+      { train: { lrScheduler: { name: 'cosine', factor: 0.5 } } },
+      'train.lrScheduler.name: `train.lrScheduler.name` must be "plateau": other schedules have no options, received "cosine"',
+    ],
+    [
+      { train: { lrScheduler: { name: 'plateau', min_lr: 0 } } },
+      'train.lrScheduler.min_lr: unknown key `min_lr` in `train.lrScheduler`, did you mean `minLr`?',
+    ],
+    [
+      { train: { lrScheduler: { name: 'plateau', thresholdMode: 'relative' } } },
+      'train.lrScheduler.thresholdMode: `train.lrScheduler.thresholdMode` must be "rel" or "abs", received "relative"',
+    ],
+    [
+      { train: { gradientCheckpointing: 'yes' } },
+      'train.gradientCheckpointing: `train.gradientCheckpointing` must be true or false, received "yes"',
+    ],
+    [{ train: { evalSteps: 0 } }, 'train.evalSteps: `train.evalSteps` must be an integer >= 1, received 0'],
+    [
+      { train: { maxTokensPerBatch: 0.5 } },
+      'train.maxTokensPerBatch: `train.maxTokensPerBatch` must be an integer >= 1, received 0.5',
+    ],
+    [
+      { train: { parameterGroups: { params: '*' } } },
+      'train.parameterGroups: `train.parameterGroups` must be a list of groups, received { params: "*" }',
+    ],
+    [
+      { train: { parameterGroups: [{ learningRate: 1 }] } },
+      'train.parameterGroups.0.params: `train.parameterGroups[0].params` is missing',
+    ],
+    [
+      { train: { parameterGroups: [{ params: [] }] } },
+      'train.parameterGroups.0.params: `train.parameterGroups[0].params` must be a glob or a list of globs over parameter names, received []',
+    ],
+    [
+      { train: { parameterGroups: [{ params: '*', lr: 1 }] } },
+      'train.parameterGroups.0.lr: unknown key `lr` in `train.parameterGroups[0]`',
+    ],
+    [
+      { train: { parameterGroups: [{ params: '*', frozen: true, weightDecay: 1 }] } },
+      'train.parameterGroups.0: `train.parameterGroups[0]` must not have a learning rate or a weight decay and be frozen, received { params: "*", frozen: true, weightDecay: 1 }',
     ],
     [{ train: { optimizer: { lr: 1 } } }, 'train.optimizer.name: `train.optimizer.name` is missing'],
     [

@@ -18,6 +18,7 @@ import { HookRegistry } from '../../src/hooks/create.ts';
 import type { Checkpoint, CheckpointStore } from '../../src/train/checkpoint.ts';
 import { train } from '../../src/train/engine.ts';
 import { builtinOptimizer } from '../../src/train/optimizers.ts';
+import { trainedParameters } from '../../src/train/parameters.ts';
 import { mlpModel, points, task as classes } from './problem.ts';
 
 /** A checkpoint store in memory that keeps what a file would: JSON and copies. */
@@ -95,16 +96,18 @@ export async function trainTiny(options: TrainOptions = {}): Promise<Trained> {
     config,
     model,
   };
+  const { hooks } = options.registry ?? new HookRegistry();
   const { name, ...rest } =
     typeof config.optimizer === 'object' ? config.optimizer : { name: config.optimizer ?? 'adamw' };
   const encoded = (row: Row): Sample => task.encode({ row, features: encode(row) });
   const result = await train({
     ctx,
-    hooks: (options.registry ?? new HookRegistry()).hooks,
+    hooks,
     task,
     optimizer: builtinOptimizer(name, rest as Record<string, number>)!,
     specs: featureSpecs(model, task),
-    trainable: new Set(options.trainable ?? model.graph.parameters.keys()),
+    ...trainedParameters(ctx, hooks),
+    ...(options.trainable && { trainable: new Set(options.trainable) }),
     samples: rows.map(encoded),
     validation: validation.map(encoded),
     maxLength,

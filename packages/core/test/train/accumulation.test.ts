@@ -1,13 +1,49 @@
-import type { Task } from '@anneal/core';
+import { readFileSync } from 'node:fs';
+
+import type { Model, Task } from '@anneal/core';
+import { GraphBuilder, tensor } from '@anneal/graph';
 import { describe, expect, it } from 'vitest';
 
 import { failure } from '../tiny/build.ts';
-import { distance, trainTiny, weightsOf } from '../tiny/engine.ts';
+import { distance, type Trained, trainTiny, weightsOf } from '../tiny/engine.ts';
 import { mlpModel, points } from '../tiny/problem.ts';
 import { bagModel, encodeSentence, sentences, taggerModel, tagging } from '../tiny/tokens.ts';
 
 const initial = weightsOf(mlpModel());
 const plain = { optimizer: 'sgd', learningRate: 0.5, lrScheduler: 'constant', maxGradNorm: 0, weightDecay: 0 } as const;
+interface Golden {
+  readonly maxGradNorm: number;
+  readonly sentences: readonly (readonly number[])[];
+  readonly losses: readonly number[];
+  readonly norms: readonly number[];
+  readonly final: Trained['weights'];
+}
+const { accumulated: goldens } = JSON.parse(
+  readFileSync(new URL('./fixtures/torch.json', import.meta.url), 'utf8'),
+) as { readonly accumulated: readonly Golden[] };
+
+/** The formulas of the script that made the fixture. */
+function goldenModel(): Model {
+  const g = new GraphBuilder();
+  const { ops } = g;
+  const weight = (name: string, shape: readonly [number, number], at: (i: number) => number) =>
+    g.parameter(
+      name,
+      tensor(
+        'float32',
+        shape,
+        Array.from({ length: shape[0] * shape[1] }, (_, i) => at(i)),
+      ),
+      {
+        trainable: true,
+      },
+    );
+  const table = weight('embeddings.weight', [6, 4], (i) => Math.cos(1.3 * i));
+  const head = weight('classifier.weight', [4, 3], (i) => Math.sin(0.7 * i));
+  g.output('logits', ops.matmul(ops.take(table, g.input('input_ids', 'int64', ['batch', 'sequence'])), head));
+  return { graph: g.build(), config: {}, padding: {} };
+}
+
 /** A class for every token; from one to all tokens of a sentence count. */
 const tokens = { rows: sentences(21, 2), model: taggerModel(), task: tagging, encode: encodeSentence } as const;
 
@@ -100,6 +136,21 @@ describe('gradient accumulation', () => {
       code: 'ANNEAL_E_SHAPE',
       message: 'the weight of a batch must be a float32 scalar, received float32[4, 20]',
     });
+  });
+
+  it.each(goldens)('is clipped as PyTorch clips, to $maxGradNorm', async (golden) => {
+    const { report, weights } = await trainTiny({
+      model: goldenModel(),
+      task: tagging,
+      rows: golden.sentences.map((sentence) => ({ tokens: sentence })),
+      encode: encodeSentence,
+      config: { ...plain, ...golden, epochs: 4, batchSize: 2, gradientAccumulationSteps: 3, lengthBuckets: [5] },
+    });
+    report.curve.forEach(({ loss, gradNorm }, i) => {
+      expect(loss).toBeCloseTo(golden.losses[i]!, 6);
+      expect(gradNorm).toBeCloseTo(golden.norms[i]!, 6);
+    });
+    expect(distance(weights, golden.final)).toBeLessThan(2e-6);
   });
 
   it('takes what is left at the end of an epoch', async () => {

@@ -288,16 +288,35 @@ describe('what is not finite', () => {
     expect(distance(skipped.weights, fewer.weights)).toBeLessThan(1e-6);
   });
 
+  it('in one of several batches skips them all, and leaves nothing behind', async () => {
+    const rows = points(18, 1);
+    const [largest, second] = rows.map(({ x }) => Math.max(...(x as number[]))).toSorted((a, b) => b - a);
+    // The row with the largest number is poisoned in the first step.
+    const registry = tapped(({ train }) =>
+      train.transformInputs.tap(({ x }, step) => {
+        const { ops } = step;
+        const factor = ops.where(ops.greater(x!, (largest! + second!) / 2), poison(step, [0], none, 1), 1);
+        return { x: ops.mul(x!, factor) };
+      }),
+    );
+    const config = { ...plain, optimizer: 'adam', learningRate: 0.05, batchSize: 6, gradientAccumulationSteps: 3 };
+    const skipped = await trainTiny({ rows, registry, config: { ...config, epochs: 4 } });
+    const fewer = await trainTiny({ rows, config: { ...config, epochs: 3 } });
+    expect(skipped.report).toMatchObject({ steps: 4, skippedSteps: 1 });
+    expect(distance(skipped.weights, fewer.weights)).toBeLessThan(1e-6);
+  });
+
+  const second = 'the forward pass is finite; of 4 gradients 1 are not finite, the first that of "second.weight"';
   it.each([
-    ['everything', kinds[0][1], 1, 'of 4 gradients 4 are not finite, the first that of "first.weight"'],
-    ['the loss alone', kinds[1][1], 1, 'all gradients are finite'],
-    ['one gradient', kinds[2][1], 1, 'of 4 gradients 1 are not finite, the first that of "second.weight"'],
     [
-      'one gradient of several batches',
-      kinds[2][1],
-      3,
-      'of 4 gradients 1 are not finite, the first that of "second.weight"',
+      'the loss and all gradients',
+      kinds[0][1],
+      1,
+      'the first value that is not finite is of Mul; of 4 gradients 4 are not finite, the first that of "first.weight"',
     ],
+    ['the loss alone', kinds[1][1], 1, 'the first value that is not finite is of Add; all gradients are finite'],
+    ['one gradient', kinds[2][1], 1, second],
+    ['one gradient of several batches', kinds[2][1], 3, second],
   ] as const)('fails after so many in a row: %s', async (_, make, gradientAccumulationSteps, message) => {
     const registry = make([0, 2, 3, 4, 5], none);
     const config = { batchSize: 6, epochs: 30, maxNonFiniteSteps: 3, gradientAccumulationSteps };
@@ -312,11 +331,28 @@ describe('what is not finite', () => {
     expect(error.message).toContain(message);
   });
 
-  it('shows in a real overflow', async () => {
+  it('may be the norm alone', async () => {
     const rows = points(6, 1).map((row) => ({ ...row, x: (row['x'] as number[]).map((value) => value * 1e38) }));
     const registry = tapped(({ train }) => train.transformLoss.tap((loss, { ops }) => ops.mul(loss, 1e38)));
     const error = await failure(trainTiny({ rows, registry, config: { epochs: 10, maxNonFiniteSteps: 2 } }));
     expect(error.code).toBe('ANNEAL_E_TRAIN');
+    expect(error.message).toContain('all values and gradients are finite, but the norm of the gradients overflows');
+  });
+
+  it('is looked for in forward order, whatever the order of the parameters; minus infinity may be a mask', async () => {
+    const g = new GraphBuilder();
+    const { ops } = g;
+    const weight = (name: string) =>
+      g.parameter(name, tensor('float32', [4, 4], Array<number>(16).fill(1)), { trainable: true });
+    const [late, early] = [weight('a.late'), weight('b.early')];
+    const x = g.input('x', 'float32', ['batch', 4]);
+    const masked = g.scope('mask', () => ops.sub(x, ops.constant(tensor('float32', [4], [0, 0, 0, Infinity]))));
+    const h = g.scope('lower', () => ops.matmul(ops.softmax(masked), early));
+    const broken = g.scope('upper', () => ops.log(ops.sub(ops.matmul(h, late), 1e3)));
+    g.output('logits', ops.take(broken, ops.constant(tensor('int64', [3], [0n, 1n, 2n])), { axis: 1 }));
+    const model = { ...mlpModel(), graph: g.build() };
+    const error = await failure(trainTiny({ model, config: { epochs: 10, maxNonFiniteSteps: 2 } }));
+    expect(error.message).toContain('is of Log in upper; of 2 gradients 2 are not finite, the first that of "b.early"');
   });
 });
 

@@ -23,6 +23,11 @@ const goldens = JSON.parse(readFileSync(new URL('./fixtures/torch.json', import.
   readonly weightDecay: number;
   readonly shapes: Readonly<Record<string, readonly number[]>>;
   readonly cases: readonly Golden[];
+  readonly groups: {
+    readonly learningRate: number;
+    readonly settings: Readonly<Record<string, { readonly lr?: number; readonly weight_decay: number }>>;
+    readonly final: Golden['final'];
+  };
 };
 const names = Object.keys(goldens.shapes);
 const sizeOf = (name: string): number => goldens.shapes[name]!.reduce((a, b) => a * b, 1);
@@ -105,6 +110,18 @@ describe('optimizers', () => {
       golden.final[name]!.forEach((value, i) => expect(Math.abs(path.at(-1)![name]![i]! - value)).toBeLessThan(1e-6));
     }
     golden.norms?.forEach((norm, i) => expect(norms[i]).toBeCloseTo(norm, 5));
+  });
+
+  it('PyTorch: parameter groups', async () => {
+    const { learningRate, settings, final } = goldens.groups;
+    const own = Object.entries(settings).map(([name, { lr = learningRate, weight_decay: weightDecay }]) => {
+      return [name, { rateRatio: lr / learningRate, weightDecay }] as const;
+    });
+    const golden: Golden = { optimizer: { name: 'adamw' } as Golden['optimizer'], learningRate, maxGradNorm: 0, final };
+    const { path } = await run(golden, { settings: new Map(own) });
+    for (const name of names) {
+      final[name]!.forEach((value, i) => expect(Math.abs(path.at(-1)![name]![i]! - value)).toBeLessThan(1e-5));
+    }
   });
 
   it('are all covered', () => {

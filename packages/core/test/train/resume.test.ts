@@ -6,7 +6,7 @@ import type { Checkpoint, CheckpointStore } from '../../src/train/checkpoint.ts'
 import { failure } from '../tiny/build.ts';
 import { memoryStore, type Trained, type TrainOptions, trainTiny } from '../tiny/engine.ts';
 import { mlpModel, points } from '../tiny/problem.ts';
-import { bagModel, encodeSentence, sentences } from '../tiny/tokens.ts';
+import { bagModel, encodeSentence, sentences, taggerModel, tagging } from '../tiny/tokens.ts';
 
 /** Trainings with every kind of state that a checkpoint must hold. */
 const TRAININGS: Readonly<Record<string, TrainOptions>> = {
@@ -33,6 +33,35 @@ const TRAININGS: Readonly<Record<string, TrainOptions>> = {
     encode: encodeSentence,
     config: { epochs: 4, batchSize: 4, lengthBuckets: [8, 20], learningRate: 1, earlyStopping: { patience: 1 } },
     validation: sentences(6, 5),
+  },
+  'a plateau that is waited out, groups, an average of weights, evaluations between epochs': {
+    model: mlpModel({ dropout: 0.2 }),
+    config: {
+      epochs: 3,
+      batchSize: 3,
+      learningRate: 0.5,
+      emaDecay: 0.7,
+      evalSteps: 2,
+      parameterGroups: [{ params: 'second.*', learningRate: 1 }],
+      // The loss never falls by 1, so that every other evaluation reduces the rate.
+      lrScheduler: { name: 'plateau', factor: 0.7, patience: 1, threshold: 1, thresholdMode: 'abs', cooldown: 1 },
+    },
+    validation: points(6, 9),
+  },
+  'a budget of tokens, micro-batches and recomputation': {
+    model: taggerModel({ dropout: 0.3 }),
+    task: tagging,
+    rows: sentences(20, 4),
+    encode: encodeSentence,
+    microBatchSize: 2,
+    config: {
+      epochs: 3,
+      maxTokensPerBatch: 40,
+      lengthBuckets: [8, 20],
+      gradientCheckpointing: true,
+      gradientAccumulationSteps: 2,
+      learningRate: 0.05,
+    },
   },
   'a limit in the middle of an epoch, no validation': {
     config: { epochs: 9, maxSteps: 7, batchSize: 4, optimizer: 'muon' },

@@ -1,0 +1,24 @@
+/** Names of state entries. */
+export const stateName = {
+  parameter: (name: string): string => `param:${name}`,
+  moment: (name: string, key: string): string => `opt:${name}:${key}`,
+  /** What the micro-batches of a step have added up so far: weighted gradients, and their weight. Zero between steps. */
+  gradient: (name: string): string => `sum:gradient:${name}`,
+  weight: 'sum:weight',
+  isSum: (entry: string): boolean => entry.startsWith('sum:'),
+  average: (name: string): string => `ema:${name}`,
+} as const;
+
+/** Graph inputs that the engine itself feeds. No input of a model has such a name. */
+export const FEED = {
+  learningRate: 'train:learning_rate',
+  step: 'train:step',
+  sampleWeights: 'train:sample_weights',
+} as const;
+/** Graph outputs that the engine itself reads. */
+export const RESULT = {
+  loss: 'loss',
+  weight: 'weight',
+  gradNorm: 'grad_norm',
+  guard: 'guard',
+} as const;
