@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { onnxBackend } from '@anneal/backend-onnx';
 import type { Model } from '@anneal/core';
-import { type Graph, loadTensor, tensor, type TensorData, type Value, withParameters, zeros } from '@anneal/graph';
+import { type Graph, lazyZeros, tensor, type TensorSource, type Value, withParameters } from '@anneal/graph';
 
 import { featureSpecs } from '../packages/core/src/data/batches.ts';
 import { HookRegistry } from '../packages/core/src/hooks/create.ts';
@@ -20,7 +20,7 @@ import {
 import { insertAdapters, planAdapters, selectLayers } from '../packages/plugins/lora/src/adapters.ts';
 import type { ResolvedOptions } from '../packages/plugins/lora/src/options.ts';
 import { createSelection } from '../packages/plugins/lora/src/targets.ts';
-import { int8Model, nextTokenTask, randomDecoder } from './lib/decoder.ts';
+import { int8Model, nextTokenTask, randomDecoder, spilled } from './lib/decoder.ts';
 import { gemmRates } from './lib/gemm.ts';
 import { operatorTimes } from './lib/profile.ts';
 
@@ -95,7 +95,11 @@ try {
   const base = await randomDecoder({ layers, seq }, folder);
   const model = full
     ? { ...base, graph: withParameters(base.graph, () => ({ trainable: true })) }
-    : await (precision === 'int8' ? withLora(base).then(int8Model) : withLora(base));
+    : await (precision === 'int8'
+        ? withLora(base)
+            .then(int8Model)
+            .then((made) => spilled(made, folder))
+        : withLora(base));
   const task = nextTokenTask({ chunk, full });
   const trainable = [...model.graph.parameters].filter(([, parameter]) => parameter.trainable).map(([name]) => name);
   const optimizer = builtinOptimizer('adamw');
@@ -116,15 +120,14 @@ try {
   const start = performance.now();
   const { graph, updates } = traceStep(source, batch, seq);
   const traceSeconds = (performance.now() - start) / 1000;
-  const tensors: Record<string, TensorData> = {};
+  const tensors: Record<string, TensorSource> = {};
   for (const name of trainable) {
     const parameter = model.graph.parameters.get(name);
-    if (parameter) tensors[stateName.parameter(name)] = await loadTensor(parameter.data);
+    if (parameter) tensors[stateName.parameter(name)] = parameter.data;
   }
-  for (const [name, shape] of stateShapes(source, false)) tensors[name] = zeros('float32', shape);
+  for (const [name, shape] of stateShapes(source, false)) tensors[name] = lazyZeros('float32', shape);
   const compileStart = performance.now();
   const state = await backend.createState(tensors);
-  for (const name of Object.keys(tensors)) delete tensors[name];
   const program = await backend.compile(graph, { purpose: 'training', state, updates, guard: RESULT.guard });
   const compileSeconds = (performance.now() - compileStart) / 1000 + traceSeconds;
 

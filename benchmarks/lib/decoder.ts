@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import type { Model, Task } from '@anneal/core';
 import {
   byteLengthOf,
+  bytesOf,
   chunkedCrossEntropy,
   type HeadProducts,
   int8InputGradient,
   int8Linears,
   int8Matrix,
+  isLazy,
   type LazyTensor,
   type Ops,
   sizeOf,
@@ -91,6 +93,31 @@ export async function int8Model(model: Model): Promise<Model> {
     outputs.set(`head::${name}`, value);
   }
   return { ...model, graph: { ...graph, parameters, outputs } };
+}
+
+/** The model with what it has in memory in a file, as a model that was loaded has it. */
+export async function spilled(model: Model, folder: string): Promise<Model> {
+  const path = join(folder, 'more-weights.bin');
+  const file = await open(path, 'wx');
+  const offsets = new Map<string, number>();
+  let end = 0;
+  try {
+    for (const [name, { data, trainable }] of model.graph.parameters) {
+      if (isLazy(data) || trainable) continue;
+      offsets.set(name, end);
+      const bytes = bytesOf(data);
+      await file.write(bytes, 0, bytes.length, end);
+      end = Math.ceil((end + bytes.length) / ALIGNMENT) * ALIGNMENT;
+    }
+  } finally {
+    await file.close();
+  }
+  const source = await fileSource(path);
+  const graph = withParameters(model.graph, (name, { data: { dtype, shape } }) => {
+    const offset = offsets.get(name);
+    return offset === undefined ? undefined : { data: { dtype, shape, source, offset } };
+  });
+  return { ...model, graph };
 }
 
 /** The output layer in int8, when the model has it so. */

@@ -23,7 +23,7 @@ import {
 import { insertAdapters, planAdapters, selectLayers } from '../../packages/plugins/lora/src/adapters.ts';
 import type { ResolvedOptions } from '../../packages/plugins/lora/src/options.ts';
 import { createSelection } from '../../packages/plugins/lora/src/targets.ts';
-import { int8Model, nextTokenTask, randomDecoder } from './decoder.ts';
+import { int8Model, nextTokenTask, randomDecoder, spilled } from './decoder.ts';
 import { encoderModel, encoderTask } from './encoder.ts';
 
 /** A training step to measure. */
@@ -75,7 +75,7 @@ async function modelOf({ model, layers, seq, int8 }: StepCase, folder: string): 
   const base = await randomDecoder({ layers, seq }, folder);
   if (model === 'full') return { ...base, graph: withParameters(base.graph, () => ({ trainable: true })) };
   const adapted = await withLora(base);
-  return int8 ? int8Model(adapted) : adapted;
+  return int8 ? spilled(await int8Model(adapted), folder) : adapted;
 }
 
 /** Traces the step of a case and makes what it is fed. Weights of a decoder are written to `folder`. */

@@ -46,6 +46,8 @@ export function parseBytes(size: number | string): number | undefined {
   return found > 0 ? found : undefined;
 }
 
+/** Predictions of `benchmarks/memory.ts` are up to 5 % too low. */
+const MARGIN = 1.05;
 /** Time that computing blocks again adds to a step: one more forward pass. */
 const RECOMPUTE = 4 / 3;
 /** So many positions cost the time of one run over none: smaller products do not fill the kernels. */
@@ -93,7 +95,7 @@ export function chooseMemory(
   let least: MemoryParts | undefined;
   for (const choice of choices) {
     const parts = predict(choice);
-    if (totalOf(parts) <= maxBytes) return { choice, parts };
+    if (MARGIN * totalOf(parts) <= maxBytes) return { choice, parts };
     if (least === undefined || totalOf(parts) < totalOf(least)) least = parts;
   }
   if (least === undefined) throw new Error('no choices');

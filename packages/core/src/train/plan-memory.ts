@@ -64,11 +64,13 @@ export async function planTraining(request: MemoryRequest, backend: Backend): Pr
       { path: ['stages', source.stage, 'train', 'maxMemory'], fix: 'use the backend `onnx`, or remove the limit' },
     );
   }
-  const { rssBytes = 0 } = await backend.memory();
-  const predict = (choice: MemoryChoice): MemoryParts => partsOf(request, backend, choice, rssBytes);
+  const first = partsOf(request, backend, whole);
+  // Only now: tracing is a good part of what JavaScript needs, and training traces again.
+  const { rssBytes: process = 0 } = await backend.memory();
+  const predict = (choice: MemoryChoice): MemoryParts => ({ process, ...partsOf(request, backend, choice) });
   const { choice, parts } =
     maxBytes === undefined
-      ? { choice: whole, parts: predict(whole) }
+      ? { choice: whole, parts: { process, ...first } }
       : chooseMemory(memoryChoices(rows, length, gradientCheckpointing), predict, {
           maxBytes,
           stage: source.stage,
@@ -89,8 +91,7 @@ function partsOf(
   { source: plain, stepShapes, evaluation, keepBest }: MemoryRequest,
   backend: Backend,
   { microBatchSize, gradientCheckpointing }: MemoryChoice,
-  process: number,
-): MemoryParts {
+): Omit<MemoryParts, 'process'> {
   const source: StepSource = { ...plain, recompute: gradientCheckpointing };
   const { shapes, accumulate } = stepShapes(microBatchSize);
   const trace = accumulate ? traceAccumulate : traceStep;
@@ -101,7 +102,7 @@ function partsOf(
   const plan = (backend.planMemory as NonNullable<Backend['planMemory']>)(programs, state);
   const saved = Object.entries(state).filter(([name]) => !stateName.isSum(name));
   const best = keepBest ? [...source.trainable].map((name) => state[stateName.parameter(name)]) : [];
-  return { process, ...plan, copies: sizeOf([...saved.map(([, spec]) => spec), ...best]) };
+  return { ...plan, copies: sizeOf([...saved.map(([, spec]) => spec), ...best]) };
 }
 
 function planned({ graph, updates }: Pick<PlannedProgram, 'graph' | 'updates'>): PlannedProgram {
