@@ -3,35 +3,28 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { onnxBackend } from '@anneal/backend-onnx';
-import type { Model } from '@anneal/core';
-import {
-  describeGraph,
-  int8Linears,
-  loadTensor,
-  rematerialize,
-  tensor,
-  type TensorData,
-  withParameters,
-  zeros,
-} from '@anneal/graph';
+import type { Sample } from '@anneal/core';
+import { describeGraph, int8Linears, type TensorSource, withParameters } from '@anneal/graph';
 
+import { fuse } from '../packages/backends/onnx/src/lower/fuse.ts';
 import { lower } from '../packages/backends/onnx/src/lower/index.ts';
 import { featureSpecs } from '../packages/core/src/data/batches.ts';
 import { HookRegistry } from '../packages/core/src/hooks/create.ts';
 import { builtinOptimizer } from '../packages/core/src/train/optimizers.ts';
+import { createLogger } from '../packages/core/src/observe/logger.ts';
+import { StepPrograms } from '../packages/core/src/train/programs.ts';
 import {
-  FEED,
-  RESULT,
   stateName,
   stateShapes,
   type StepSource,
+  traceGradientStep,
   traceStep,
+  updatesApart,
 } from '../packages/core/src/train/step-graph.ts';
-import { insertAdapters, planAdapters, selectLayers } from '../packages/plugins/lora/src/adapters.ts';
-import type { ResolvedOptions } from '../packages/plugins/lora/src/options.ts';
-import { createSelection } from '../packages/plugins/lora/src/targets.ts';
+import { StepRunner } from '../packages/core/src/train/step-runner.ts';
 import { nextTokenTask, randomDecoder } from './lib/decoder.ts';
 import { gemmRates } from './lib/gemm.ts';
+import { withLora } from './lib/lora.ts';
 import { operatorTimes } from './lib/profile.ts';
 
 /**
@@ -62,32 +55,6 @@ if ((precision !== 'fp32' && precision !== 'int8') || (full && precision === 'in
 const threads = has('threads') ? flag('threads', 1) : undefined;
 const WARM_UP = 2;
 
-const LORA: ResolvedOptions = {
-  r: 8,
-  loraAlpha: 16,
-  loraDropout: 0,
-  targetModules: ['q_proj', 'v_proj'],
-  excludeModules: [],
-  modulesToSave: [],
-  rankPattern: {},
-  alphaPattern: {},
-  useRslora: false,
-  useDora: false,
-  initLoraWeights: true,
-} as ResolvedOptions;
-
-async function withLora(model: Model): Promise<Model> {
-  const selection = await createSelection(LORA);
-  const targets = [...selectLayers(model.graph, selection).values()];
-  const planned = await planAdapters(model.graph, targets, selection, LORA, 1);
-  const facts = { dropout: 0, rslora: false, dora: false, modulesToSave: [] };
-  return { ...model, graph: insertAdapters(model.graph, planned, facts) };
-}
-
-async function withInt8(model: Model): Promise<Model> {
-  return { ...model, graph: await int8Linears(model.graph) };
-}
-
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
@@ -95,19 +62,21 @@ const folder = await mkdtemp(join(tmpdir(), 'anneal-lora-'));
 const backend = await onnxBackend({ tempFolder: folder, ...(threads === undefined ? {} : { threads }) });
 try {
   const base = await randomDecoder({ layers, seq }, folder);
-  const model = full
+  const adapted = full
     ? { ...base, graph: withParameters(base.graph, () => ({ trainable: true })) }
-    : await (precision === 'int8' ? withLora(base).then(withInt8) : withLora(base));
+    : await withLora(base);
+  const model = precision === 'int8' ? { ...adapted, graph: await int8Linears(adapted.graph) } : adapted;
   const task = nextTokenTask({ chunk });
   const trainable = [...model.graph.parameters].filter(([, parameter]) => parameter.trainable).map(([name]) => name);
   const optimizer = builtinOptimizer('adamw');
   if (!optimizer) throw new Error('adamw is built in');
+  const specs = featureSpecs(model, task);
   const source: StepSource = {
     stage: 'bench',
     model,
     task,
     hooks: new HookRegistry().hooks,
-    specs: featureSpecs(model, task),
+    specs,
     trainable: new Set(trainable),
     optimizer,
     weightDecay: 0.01,
@@ -115,49 +84,54 @@ try {
     recompute: has('recompute'),
   };
 
-  const start = performance.now();
-  const traced = traceStep(source, batch, seq);
-  const graph = has('remat') ? rematerialize(traced.graph, RESULT.loss) : traced.graph;
-  const { updates } = traced;
-  const traceSeconds = (performance.now() - start) / 1000;
-  const tensors: Record<string, TensorData> = {};
+  const tensors: Record<string, TensorSource> = {};
   for (const name of trainable) {
     const parameter = model.graph.parameters.get(name);
-    if (parameter) tensors[stateName.parameter(name)] = await loadTensor(parameter.data);
+    if (parameter) tensors[stateName.parameter(name)] = parameter.data;
   }
-  for (const [name, shape] of stateShapes(source, false)) tensors[name] = zeros('float32', shape);
-  const compileStart = performance.now();
-  const state = await backend.createState(tensors);
-  for (const name of Object.keys(tensors)) delete tensors[name];
-  const program = await backend.compile(graph, { purpose: 'training', state, updates, guard: RESULT.guard });
-  const compileSeconds = (performance.now() - compileStart) / 1000 + traceSeconds;
+  const apart = updatesApart(source, false);
+  const empty = Object.fromEntries(
+    [...stateShapes(source, apart)].map(([name, shape]) => [name, { dtype: 'float32' as const, shape }]),
+  );
+  const stateStart = performance.now();
+  const state = await backend.createState(tensors, empty);
+  const stateSeconds = (performance.now() - stateStart) / 1000;
+  const programs = new StepPrograms(
+    source,
+    backend,
+    state,
+    createLogger(() => undefined),
+  );
 
-  const tokens = batch * seq;
-  const ids = BigInt64Array.from({ length: tokens }, (_, i) => BigInt((i * 7919 + 13) % 49_152));
-  const labels = ids.map((_, i) => ids[i % seq === seq - 1 ? i : i + 1] as bigint);
-  const counted = Float32Array.from({ length: tokens }, (_, i) => (i % seq === seq - 1 ? 0 : 1));
-  const feeds = {
-    input_ids: tensor('int64', [batch, seq], ids),
-    attention_mask: tensor('int64', [batch, seq], new BigInt64Array(tokens).fill(1n)),
-    labels: tensor('int64', [batch, seq], labels),
-    label_weights: tensor('float32', [batch, seq], counted),
-    [FEED.sampleWeights]: tensor('float32', [batch], new Float32Array(batch).fill(1)),
-    [FEED.learningRate]: tensor('float32', [], [1e-4]),
-  };
+  const samples = Array.from({ length: batch }, (_, row): Sample => {
+    const ids = Int32Array.from({ length: seq + 1 }, (__, i) => ((row * seq + i) * 7919 + 13) % 49_152);
+    const features = {
+      input_ids: ids.subarray(0, seq),
+      attention_mask: new Int32Array(seq).fill(1),
+      labels: ids.subarray(1),
+    };
+    return { row: { id: `${row}` } as Sample['row'], features };
+  });
+  const runner = new StepRunner({ source, programs, state, samples, specs, seed: 1, accumulate: false });
+  const plan = [{ indices: samples.map((_, i) => i), size: batch, length: seq }];
   const times: number[] = [];
   const processor: number[] = [];
   const losses: number[] = [];
   for (let i = 0; i < steps + WARM_UP; i++) {
-    const [from, used] = [performance.now(), process.cpuUsage()];
-    const result = await program.run({ ...feeds, [FEED.step]: tensor('float32', [], [i + 1]) });
-    losses.push(Number(result[RESULT.loss]?.data[0]));
+    const used = process.cpuUsage();
+    const progress = { step: i, totalSteps: steps + WARM_UP, epoch: 0 };
+    const { loss, seconds } = await runner.run({ plan, progress, learningRate: 1e-4, update: i + 1 });
+    losses.push(loss);
     if (i < WARM_UP) continue;
-    times.push((performance.now() - from) / 1000);
+    times.push(seconds);
     const { user, system } = process.cpuUsage(used);
     processor.push((user + system) / 1e6);
   }
+  const tokens = batch * seq;
+  const compileSeconds = stateSeconds + programs.compileSeconds;
   const { peakRssBytes } = await backend.memory();
-  await program.dispose();
+  await programs.dispose();
+  const { graph } = (apart ? traceGradientStep : traceStep)(source, batch, seq);
   const [square] = await gemmRates(threads);
   const seconds = median(times);
   const work = describeGraph(graph).work.flops / 1e9;
@@ -184,7 +158,6 @@ try {
     shareOfGemm: work / seconds / gemmGflops,
     gflopPerStep: work,
     peakRssMb: (peakRssBytes ?? Number.NaN) / 2 ** 20,
-    traceSeconds,
     compileSeconds,
     firstLoss: losses[0],
     lastLoss: losses.at(-1),
@@ -194,7 +167,7 @@ try {
     for (const [key, value] of Object.entries(result))
       console.log(`${key.padEnd(20)} ${typeof value === 'number' ? Number(value.toPrecision(4)) : value}`);
   if (has('profile')) {
-    for (const { op, ms, share } of await operatorTimes(lower(graph), feeds)) {
+    for (const { op, ms, share } of await operatorTimes(fuse(lower(graph)), {})) {
       if (share > 0.002)
         console.log(`${op.padEnd(30)} ${ms.toFixed(1).padStart(8)} ms ${(100 * share).toFixed(1).padStart(6)} %`);
     }

@@ -1,5 +1,5 @@
 import { onnxBackend } from '@anneal/backend-onnx';
-import { type Graph, type Value, tensor, type TensorData, loadTensor, zeros } from '@anneal/graph';
+import { type Graph, tensor, type TensorSource, type Value } from '@anneal/graph';
 
 import { featureSpecs } from '../packages/core/src/data/batches.ts';
 import { HookRegistry } from '../packages/core/src/hooks/create.ts';
@@ -57,10 +57,12 @@ const backend = await onnxBackend();
 const start = performance.now();
 const { graph, updates } = traceStep(source, batch, seq);
 const tracedMs = performance.now() - start;
-const tensors: Record<string, TensorData> = {};
-for (const [name, { data }] of model.graph.parameters) tensors[stateName.parameter(name)] = await loadTensor(data);
-for (const [name, shape] of stateShapes(source, false)) tensors[name] = zeros('float32', shape);
-const state = await backend.createState(tensors);
+const tensors: Record<string, TensorSource> = {};
+for (const [name, { data }] of model.graph.parameters) tensors[stateName.parameter(name)] = data;
+const empty = Object.fromEntries(
+  [...stateShapes(source, false)].map(([name, shape]) => [name, { dtype: 'float32' as const, shape }]),
+);
+const state = await backend.createState(tensors, empty);
 const program = await backend.compile(graph, { purpose: 'training', state, updates, guard: 'grad_norm' });
 const compileSeconds = (performance.now() - start) / 1000;
 

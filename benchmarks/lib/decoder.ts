@@ -84,6 +84,9 @@ async function writeRandom(path: string, specs: readonly WeightSpec[]): Promise<
   return offsets;
 }
 
+/** The label of what does not count. */
+const IGNORED = -100;
+
 /** Predicts the next token; `labels` are shifted by the host. */
 export function nextTokenTask({ chunk }: { readonly chunk: number }): Task {
   const fail = (): never => {
@@ -91,15 +94,13 @@ export function nextTokenTask({ chunk }: { readonly chunk: number }): Task {
   };
   return {
     kind: 'language-modeling',
-    targets: {
-      labels: { dtype: 'int64', shape: ['sequence'] },
-      label_weights: { dtype: 'float32', shape: ['sequence'] },
-    },
+    targets: { labels: { dtype: 'int64', shape: ['sequence'], pad: IGNORED } },
     encode: fail,
     evaluator: fail,
     monitor: { metric: 'loss', mode: 'min' },
     traceTargets: ({ labels }) => labels as Value,
-    traceLoss: ({ logits }, targets, { ops, features }) =>
-      crossEntropy(ops, logits as Value, targets, { weights: features['label_weights'], chunk }),
+    traceLoss: ({ logits }, targets, { ops }) => crossEntropy(ops, logits as Value, targets, { chunk }),
+    traceWeight: (_features, { ops }, targets) =>
+      ops.sum(ops.cast(ops.logicalNot(ops.equal(targets, IGNORED)), 'float32')),
   } as Task;
 }

@@ -29,6 +29,7 @@ export const GLOBAL_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   device: { type: 'string', value: '<name>', about: 'Device: auto, cpu …' },
   threads: { type: 'string', value: '<n>', about: 'Threads per operator' },
   seed: { type: 'string', value: '<n>', about: 'Seed of everything random' },
+  'max-memory': { type: 'string', value: '<size>', about: 'Memory that training may take, e.g. 4GB' },
   json: { type: 'boolean', about: 'Print JSON on stdout' },
   quiet: { type: 'boolean', short: 'q', about: 'Print warnings and errors only' },
   debug: { type: 'boolean', about: 'Print debug messages and stacks' },

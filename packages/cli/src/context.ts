@@ -47,5 +47,7 @@ export function loadConfigFor({ command, io, options, services }: Context): Prom
     const value = options.text(name);
     if (value !== undefined) set.push(`${name}=${value}`);
   }
+  const maxMemory = options.text('max-memory');
+  if (maxMemory !== undefined) set.push(`train.maxMemory=${JSON.stringify(maxMemory)}`);
   return services.loadConfig({ cwd: io.cwd, file: options.text('config'), mode: options.text('mode'), command, set });
 }

@@ -105,6 +105,7 @@ export const report: Report = {
       compileSeconds: 1,
       skippedSteps: 0,
       stoppedEarly: false,
+      memory: { predicted: undefined, peakRssBytes: undefined, microBatchSize: 32, gradientCheckpointing: false },
       curve: [],
       validation: [],
       best: { step: 800, metric: 'logLoss', value: 0.0812 },

@@ -90,9 +90,11 @@ describe('what the config is loaded with', () => {
       'onnx',
       '--device',
       '1',
+      '--max-memory',
+      '4GB',
     ];
     expect(await loaded('plan', ...argv)).toMatchObject({
-      set: ['name=007', 'seed=1', 'backend="onnx"', 'device="1"', 'threads=4', 'seed=2'],
+      set: ['name=007', 'seed=1', 'backend="onnx"', 'device="1"', 'threads=4', 'seed=2', 'train.maxMemory="4GB"'],
     });
   });
 });

@@ -1,6 +1,6 @@
 import type { DType } from './dtype.ts';
 import type { Graph } from './ir.ts';
-import type { TensorData } from './tensor.ts';
+import type { TensorData, TensorSource } from './tensor.ts';
 
 /** Tensors by input or output name. */
 export type Tensors = Readonly<Record<string, TensorData>>;
@@ -37,6 +37,11 @@ export interface CompileOptions {
    * buffer. A run that fails may leave such entries half written. Not together with `guard`. @defaultValue `false`
    */
   readonly inPlace?: boolean | undefined;
+  /**
+   * The output that the forward pass of a training step ends in: results that are cheap to compute may then be computed
+   * again in the backward pass instead of being kept. @defaultValue none: everything is kept
+   */
+  readonly loss?: string | undefined;
   /**
    * `training`: compiled for a static shape and many runs, weights are not packed a second time. `inference`: fastest
    * forward pass, dynamic shapes allowed. @defaultValue `'inference'`
@@ -75,13 +80,35 @@ export interface Program {
   dispose(): Promise<void>;
 }
 
+/** A program that is to be compiled, with what {@link CompileOptions} would say. Shapes are static. */
+export interface PlannedProgram extends Pick<CompileOptions, 'updates' | 'purpose' | 'inPlace' | 'loss'> {
+  readonly graph: Graph;
+}
+
+/** What programs will take together at their peak, in bytes, beside what the process has already. */
+export interface MemoryPlan {
+  /** Weights of the graphs; those that lie in files count once, however many programs use them. */
+  readonly weights: number;
+  /** State entries, and the second copy of those that are updated. */
+  readonly state: number;
+  /** Intermediate results: of all programs, as a runtime keeps what a program once took. */
+  readonly activations: number;
+  /** The runtime itself, graphs, constants, inputs and outputs. */
+  readonly programs: number;
+}
+
 /** Executes graphs. The same interface serves training, evaluation and audits. */
 export interface Backend {
   readonly info: BackendInfo;
   compile(graph: Graph, options?: CompileOptions): Promise<Program>;
-  /** `zeros` are entries that need not be sent. */
-  createState(tensors: Tensors, zeros?: Readonly<Record<string, TensorSpec>>): Promise<BackendState>;
-  /** Peak resident memory of whatever executes, in bytes, where it can be told. */
-  memory(): Promise<{ readonly peakRssBytes: number | undefined }>;
+  /** Tensors whose bytes lie elsewhere are read one after the other; `zeros` are entries that need not be sent. */
+  createState(
+    tensors: Readonly<Record<string, TensorSource>>,
+    zeros?: Readonly<Record<string, TensorSpec>>,
+  ): Promise<BackendState>;
+  /** Predicts what programs of one state will take, before anything is compiled; absent where that is not known. */
+  planMemory?(programs: readonly PlannedProgram[], state: Readonly<Record<string, TensorSpec>>): MemoryPlan;
+  /** Resident memory of whatever executes, now and at its peak, in bytes, where it can be told. */
+  memory(): Promise<{ readonly rssBytes?: number | undefined; readonly peakRssBytes: number | undefined }>;
   close(): Promise<void>;
 }

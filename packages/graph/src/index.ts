@@ -95,7 +95,17 @@ export {
   type SmallFloat,
   toFloat16Bits,
 } from './float16.ts';
-export type { Backend, BackendInfo, BackendState, CompileOptions, Program, Tensors, TensorSpec } from './backend.ts';
+export type {
+  Backend,
+  BackendInfo,
+  BackendState,
+  CompileOptions,
+  MemoryPlan,
+  PlannedProgram,
+  Program,
+  Tensors,
+  TensorSpec,
+} from './backend.ts';
 export { type ByteWriter, memorySource, memoryWriter } from './formats/source.ts';
 export type { ExternalData, ExternalOptions, StoredTensor } from './formats/onnx/external.ts';
 export { scopeOfNodeName } from './formats/onnx/names.ts';

@@ -8,7 +8,10 @@ import {
   GraphError,
   type Parameter,
   type Program,
-  type Tensors,
+  rematerialize,
+  type MemoryPlan,
+  type PlannedProgram,
+  type TensorSource,
   type TensorSpec,
   writeOnnx,
 } from '@anneal/graph';
@@ -16,6 +19,7 @@ import type { Channel } from './channel.ts';
 import { fuse, hasFixedWork } from './lower/fuse.ts';
 import { lower } from './lower/index.ts';
 import { peakRssBytes } from './memory.ts';
+import { planMemory } from './memory-plan/plan.ts';
 import { canMute, muted } from './mute.ts';
 import { OnnxProgram } from './program.ts';
 import type { CompileRequest, SessionConfig } from './protocol.ts';
@@ -57,7 +61,7 @@ export class OnnxBackend implements Backend {
     const { purpose = 'inference', label = source.name, guard } = options;
     const program = this.#counter++;
     const state = this.#own(options.state, label);
-    const graph = purpose === 'training' ? fuse(lower(source)) : lower(source);
+    const graph = prepare(source, options);
     const { inputs, stateInputs, outputs } = wire(graph, state, options, label);
     const modules = modulesOf(graph);
     const updating = outputs.some(({ update }) => update !== undefined);
@@ -85,13 +89,21 @@ export class OnnxBackend implements Backend {
     return new OnnxProgram({ channel: this.#channel, program, label, modules, inputs, outputs, lease });
   }
 
-  async createState(tensors: Tensors, zeros: Readonly<Record<string, TensorSpec>> = {}): Promise<BackendState> {
+  async createState(
+    tensors: Readonly<Record<string, TensorSource>>,
+    zeros: Readonly<Record<string, TensorSpec>> = {},
+  ): Promise<BackendState> {
     return OnnxState.create(this.#channel, this.#counter++, tensors, zeros);
   }
 
+  planMemory(programs: readonly PlannedProgram[], state: Readonly<Record<string, TensorSpec>>): MemoryPlan {
+    const prepared = programs.map((program) => ({ ...program, graph: prepare(program.graph, program) }));
+    return planMemory(prepared, state, { mutes: canMute(this.info.version) });
+  }
+
   /** The worker is a thread: its memory is the process's. A weight file that two programs map counts twice. */
-  memory(): Promise<{ readonly peakRssBytes: number | undefined }> {
-    return Promise.resolve({ peakRssBytes: peakRssBytes() });
+  memory(): Promise<{ readonly rssBytes: number; readonly peakRssBytes: number }> {
+    return Promise.resolve({ rssBytes: process.memoryUsage.rss(), peakRssBytes: peakRssBytes() });
   }
 
   async close(): Promise<void> {
@@ -123,6 +135,14 @@ export class OnnxBackend implements Backend {
 function optimizationOf(graph: Graph, purpose: SessionConfig['purpose']): SessionConfig['optimization'] {
   if (purpose === 'inference') return 'all';
   return hasFixedWork(graph) ? 'basic' : 'disabled';
+}
+
+/** The graph that the runtime gets. */
+function prepare(source: Graph, { purpose, loss }: Pick<CompileOptions, 'purpose' | 'loss'>): Graph {
+  if (purpose !== 'training') return lower(source);
+  // Last of all: what is computed again looks like what could be computed once.
+  const fused = fuse(lower(source));
+  return loss === undefined ? fused : rematerialize(fused, loss);
 }
 
 function modulesOf(graph: Graph): Map<string, string> {

@@ -1,4 +1,14 @@
-import { type BackendState, GraphError, type TensorData, type Tensors, type TensorSpec } from '@anneal/graph';
+import {
+  type BackendState,
+  byteLengthOf,
+  GraphError,
+  isLazy,
+  loadTensor,
+  type TensorData,
+  type Tensors,
+  type TensorSource,
+  type TensorSpec,
+} from '@anneal/graph';
 import type { Channel } from './channel.ts';
 import { checkEdgeType, checkTensor } from './interface.ts';
 import type { EntrySpec } from './protocol.ts';
@@ -6,6 +16,8 @@ import { packed } from './transfer.ts';
 
 /** Bytes that are on their way to the worker at a time, beside the tensor itself. */
 const BATCH_BYTES = 64 * 2 ** 20;
+
+type Sources = Readonly<Record<string, TensorSource>>;
 
 /** Tensors that live in the worker. */
 export class OnnxState implements BackendState {
@@ -23,13 +35,13 @@ export class OnnxState implements BackendState {
   static async create(
     channel: Channel,
     id: number,
-    tensors: Tensors,
+    tensors: Sources,
     zeros: Readonly<Record<string, TensorSpec>>,
   ): Promise<OnnxState> {
     const specs = new Map<string, TensorSpec>();
     for (const [name, value] of Object.entries(tensors)) {
       checkEdgeType(`the state "${name}"`, value.dtype);
-      checkTensor(`the state "${name}"`, value, value);
+      if (!isLazy(value)) checkTensor(`the state "${name}"`, value, value);
       specs.set(name, { dtype: value.dtype, shape: [...value.shape] });
     }
     for (const [name, { dtype, shape }] of Object.entries(zeros)) {
@@ -71,18 +83,20 @@ export class OnnxState implements BackendState {
   }
 
   /** In parts, so that no more than one part is in memory twice. */
-  async #send(tensors: Tensors): Promise<void> {
-    let part: Record<string, TensorData> = {};
+  async #send(tensors: Sources): Promise<void> {
+    let part: Record<string, TensorSource> = {};
     let bytes = 0;
     const flush = async (): Promise<void> => {
-      const { tensors: copies, transfer } = packed(part);
+      const loaded: Record<string, TensorData> = {};
+      for (const [name, source] of Object.entries(part)) loaded[name] = await loadTensor(source);
+      const { tensors: copies, transfer } = packed(loaded);
       part = {};
       bytes = 0;
       await this.channel.call('writeState', { state: this.id, tensors: copies }, transfer);
     };
     for (const [name, value] of Object.entries(tensors)) {
       part[name] = value;
-      bytes += value.data.byteLength;
+      bytes += byteLengthOf(value.dtype, value.shape);
       if (bytes >= BATCH_BYTES) await flush();
     }
     await flush();

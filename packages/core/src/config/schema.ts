@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 
 import { parseCondition } from '../report/gates.ts';
+import { parseBytes } from '../train/memory.ts';
 import type { ParameterGroup, PlateauConfig, TrainConfig } from '../train/types.ts';
 import type { EvaluateConfig, StageConfig, StageDataConfig, UserConfig } from './types.ts';
 
@@ -56,6 +57,18 @@ const decay = v.pipe(v.number(DECAY), v.gtValue(0, DECAY), v.ltValue(1, DECAY));
 const share = v.pipe(v.number(SHARE), v.minValue(0, SHARE), v.maxValue(1, SHARE));
 const text = v.pipe(v.string(TEXT), v.nonEmpty(TEXT));
 const flag = v.boolean(FLAG);
+
+const SIZE = 'must be a number of bytes, or a size such as "4 GB" or "512 MiB"';
+const memorySize = v.union(
+  [
+    v.pipe(v.number(SIZE), v.safeInteger(SIZE), v.minValue(1, SIZE)),
+    v.pipe(
+      v.string(SIZE),
+      v.check((size) => parseBytes(size) !== undefined, SIZE),
+    ),
+  ],
+  SIZE,
+);
 
 const optimizer = v.union(
   [
@@ -141,6 +154,7 @@ const train = tied<TrainConfig>()(
       maxGradNorm: about('Global norm to which gradients are clipped; 0 turns it off.', notNegative),
       gradientAccumulationSteps: about('Batches per optimizer step.', count),
       gradientCheckpointing: about('Compute repeated blocks again in the backward pass instead of keeping them.', flag),
+      maxMemory: about('Most that the process may have in memory, as bytes or as "4 GB".', memorySize),
       evalSteps: about('Steps between evaluations, besides the one at the end of every epoch.', count),
       earlyStopping: about(
         'Stop when the monitored metric has not improved for so many evaluations.',

@@ -17,6 +17,7 @@ export const CODES = {
   ANNEAL_E_SHAPE: 'Shapes or sizes do not fit.',
   ANNEAL_E_NO_TARGET: 'No layer matches the given targets.',
   ANNEAL_E_TRAIN: 'Training cannot go on: the loss is not finite, or nothing is trainable.',
+  ANNEAL_E_MEMORY: 'Training would need more memory than it may have.',
   ANNEAL_E_MODEL: 'A model lacks what is needed of it.',
   ANNEAL_E_BACKEND: 'A backend is not installed, or failed.',
   ANNEAL_E_EQUIVALENCE: 'A transformation that must not change the model changed it.',

@@ -39,6 +39,9 @@ const REMEDIES: Readonly<Record<CoreErrorCode, string>> = {
   ANNEAL_E_SHAPE: 'Compare the shapes in the message; `anneal inspect graph` lists those of a model.',
   ANNEAL_E_NO_TARGET: 'Use names or patterns of layers that the model has; `anneal inspect graph` lists them.',
   ANNEAL_E_TRAIN: 'Lower the learning rate, look at the data, or make some parameters trainable.',
+  ANNEAL_E_MEMORY:
+    'Allow more memory, lower `train.maxLength`, train adapters instead of all weights, or take a smaller model. The ' +
+    'message says what the smallest way to train would take, by part.',
   ANNEAL_E_MODEL: 'Use a model that has what the message names, or a plugin that adds it.',
   ANNEAL_E_BACKEND: 'Install the package of the backend; `anneal doctor` shows what works on this machine.',
   ANNEAL_E_EQUIVALENCE:

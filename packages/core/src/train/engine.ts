@@ -1,6 +1,13 @@
-import { type Backend, type BackendState, loadTensor, type TensorData, withParameters, zeros } from '@anneal/graph';
+import {
+  type Backend,
+  type BackendState,
+  type TensorData,
+  type TensorSource,
+  type TensorSpec,
+  withParameters,
+} from '@anneal/graph';
 
-import type { FeatureSpec } from '../data/batches.ts';
+import { type FeatureSpec, lengthOf } from '../data/batches.ts';
 import type { Sample } from '../data/types.ts';
 import { AnnealError } from '../errors/error.ts';
 import type { CallableHooks } from '../hooks/create.ts';
@@ -10,11 +17,13 @@ import type { Metrics, Task } from '../task.ts';
 import type { Checkpoint, CheckpointStore } from './checkpoint.ts';
 import { checkOptions } from './checks.ts';
 import { Evaluation } from './evaluation.ts';
+import type { MemoryReport } from './memory.ts';
 import type { TrainedParameters } from './parameters.ts';
+import { type MemoryRequest, memoryLine, type PlannedMemory, planTraining } from './plan-memory.ts';
 import { newProgress, noteEvaluation, type Progress, trainReport } from './progress.ts';
 import { StepPrograms } from './programs.ts';
 import { learningRate } from './schedules.ts';
-import { type ParameterSettings, stateName, stateShapes, type StepSource } from './step-graph.ts';
+import { type ParameterSettings, stateName, stateShapes, type StepSource, updatesApart } from './step-graph.ts';
 import { type StepPlan, StepPlans } from './step-plan.ts';
 import { type StepOutcome, StepRunner } from './step-runner.ts';
 import type { Optimizer, StepProgress, TrainPoint, TrainReport } from './types.ts';
@@ -39,8 +48,15 @@ export interface TrainRequest extends TrainedParameters {
 
 /** Trains `ctx.model` and returns it with its new weights. Resumes from the stage's checkpoint when there is one. */
 export async function train(request: TrainRequest): Promise<{ model: Model; report: TrainReport }> {
-  const backend = await request.ctx.backend();
-  const engine = await Engine.open(request, backend);
+  const { ctx } = request;
+  checkOptions(ctx, request);
+  const backend = await ctx.backend();
+  const memory = await planTraining(memoryRequest(request), backend);
+  const line = memoryLine(memory);
+  if (line !== undefined) ctx.logger.info(line);
+  const { microBatchSize, gradientCheckpointing } = memory.choice;
+  const chosen = { ...request, microBatchSize, ctx: { ...ctx, config: { ...ctx.config, gradientCheckpointing } } };
+  const engine = await Engine.open(chosen, memory, backend);
   try {
     return await engine.run();
   } finally {
@@ -52,6 +68,7 @@ class Engine {
   readonly #request: TrainRequest;
   readonly #backend: Backend;
   readonly #state: BackendState;
+  readonly #memory: PlannedMemory;
   readonly #progress: Progress;
   readonly #programs: StepPrograms;
   readonly #runner: StepRunner;
@@ -66,6 +83,7 @@ class Engine {
   constructor(
     request: TrainRequest,
     plans: StepPlans,
+    memory: PlannedMemory,
     backend: Backend,
     state: BackendState,
     resumed: Checkpoint<Progress> | undefined,
@@ -74,6 +92,7 @@ class Engine {
     const { config, seed, logger } = ctx;
     this.#request = request;
     this.#plans = plans;
+    this.#memory = memory;
     this.#backend = backend;
     this.#state = state;
     const steps = Math.max(1, Math.round(plans.stepsPerEpoch * (config.epochs ?? 3)));
@@ -90,28 +109,29 @@ class Engine {
   }
 
   /** Places weights and optimizer state with the backend, from the checkpoint when there is one. */
-  static async open(request: TrainRequest, backend: Backend): Promise<Engine> {
+  static async open(request: TrainRequest, memory: PlannedMemory, backend: Backend): Promise<Engine> {
     const { ctx, trainable, checkpoints } = request;
     const { config, logger } = ctx;
-    checkOptions(ctx, request);
     const plans = new StepPlans(request);
     const resumed = await checkpoints.read<Progress>();
-    const tensors: Record<string, TensorData> = {};
+    const tensors: Record<string, TensorSource> = {};
     for (const name of trainable) {
       const parameter = ctx.model.graph.parameters.get(name);
       if (parameter === undefined) throw new AnnealError('ANNEAL_E_MODEL', `the model has no parameter "${name}"`);
-      const data = await loadTensor(parameter.data);
+      const { data } = parameter;
       tensors[stateName.parameter(name)] = data;
       if (config.emaDecay !== undefined) tensors[stateName.average(name)] = data;
-    }
-    for (const [name, shape] of stateShapes(sourceOf(request), plans.accumulate)) {
-      tensors[name] = zeros('float32', shape);
     }
     if (resumed !== undefined) {
       Object.assign(tensors, resumed.state);
       logger.info(`resuming at step ${resumed.progress.step} from the checkpoint`);
     }
-    return new Engine(request, plans, backend, await backend.createState(tensors), resumed);
+    const empty: Record<string, TensorSpec> = {};
+    const source = sourceOf(request);
+    for (const [name, shape] of stateShapes(source, updatesApart(source, plans.accumulate))) {
+      if (!Object.hasOwn(tensors, name)) empty[name] = { dtype: 'float32', shape };
+    }
+    return new Engine(request, plans, memory, backend, await backend.createState(tensors, empty), resumed);
   }
 
   async run(): Promise<{ model: Model; report: TrainReport }> {
@@ -142,8 +162,18 @@ class Engine {
       bar.done();
     }
     const { compileSeconds } = this.#programs;
-    const facts = { stage: ctx.stage, model: ctx.model, trainable, metric: task.monitor.metric, compileSeconds };
-    return { model: await this.#trained(), report: trainReport(state, facts) };
+    const model = await this.#trained();
+    const { choice, predicted } = this.#memory;
+    const memory: MemoryReport = { predicted, peakRssBytes: (await this.#backend.memory()).peakRssBytes, ...choice };
+    const facts = {
+      stage: ctx.stage,
+      model: ctx.model,
+      trainable,
+      metric: task.monitor.metric,
+      compileSeconds,
+      memory,
+    };
+    return { model, report: trainReport(state, facts) };
   }
 
   async close(): Promise<void> {
@@ -299,5 +329,22 @@ function sourceOf({ ctx, hooks, task, specs, optimizer, trainable, groups }: Tra
     maxGradNorm: config.maxGradNorm ?? 1,
     emaDecay: config.emaDecay,
     recompute: config.gradientCheckpointing,
+  };
+}
+
+function memoryRequest(request: TrainRequest): MemoryRequest {
+  const { ctx, validation, specs, maxLength, evaluationBatchSize } = request;
+  const { gradientCheckpointing = false, maxMemory, loadBestModel = true } = ctx.config;
+  const size = Math.min(evaluationBatchSize, validation.length);
+  const lengths = validation.map((sample) => lengthOf(sample, specs)).filter((length) => length !== undefined);
+  const longest = lengths.reduce((a, b) => Math.max(a, b), 0);
+  return {
+    source: sourceOf(request),
+    gradientCheckpointing,
+    maxMemory,
+    stepShapes: (microBatchSize = request.microBatchSize) => new StepPlans({ ...request, microBatchSize }),
+    evaluation:
+      size === 0 ? undefined : { size, length: lengths.length === 0 ? undefined : Math.min(maxLength, longest) },
+    keepBest: loadBestModel && size > 0,
   };
 }

@@ -137,7 +137,8 @@ function checkGradient(name: string, shape: Shape, gradient: Value | undefined):
   );
 }
 
-function dimsOf(graph: Graph, batch: number, length: number | undefined): Record<string, number> {
+/** Sizes of the symbolic dimensions of a model's inputs: the first is the batch, all others are lengths. */
+export function dimsOf(graph: Graph, batch: number, length: number | undefined): Record<string, number> {
   const dims: Record<string, number> = { batch };
   for (const value of graph.inputs.values()) {
     for (const dim of value.shape.slice(1)) if (typeof dim === 'string' && length !== undefined) dims[dim] = length;

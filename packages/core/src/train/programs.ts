@@ -1,4 +1,11 @@
-import { type Backend, type BackendState, type Program, tensor, type TensorData } from '@anneal/graph';
+import {
+  type Backend,
+  type BackendState,
+  type CompileOptions,
+  type Program,
+  tensor,
+  type TensorData,
+} from '@anneal/graph';
 
 import type { Batch } from '../data/types.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -11,6 +18,8 @@ import {
   type StepSource,
   traceAccumulate,
   traceApply,
+  traceGradientStep,
+  traceNorm,
   traceStep,
 } from './step-graph.ts';
 import type { StepProgress } from './types.ts';
@@ -19,10 +28,12 @@ import type { StepProgress } from './types.ts';
 export type Compiled<T extends StepProgram = StepProgram> = T & { readonly program: Program };
 
 type Trace<T> = (source: StepSource, size: number, length: number | undefined) => T;
-type Kind = 'step' | 'accumulate' | 'apply';
+type Kind = 'step' | 'gradients' | 'accumulate' | 'norm' | 'apply';
 const TRACE: Readonly<Record<Kind, Trace<StepProgram>>> = {
   step: traceStep,
+  gradients: traceGradientStep,
   accumulate: traceAccumulate,
+  norm: traceNorm,
   apply: traceApply,
 };
 
@@ -31,8 +42,17 @@ export interface BatchShape {
   readonly size: number;
   readonly length: number | undefined;
 }
-/** Applying sums has no batch. */
+/** What works on gradients alone has no batch. */
 const NO_BATCH: BatchShape = { size: 0, length: undefined };
+
+/** How a backend compiles a program of a step. */
+export function compileOptions({
+  graph,
+  updates,
+  inPlace,
+}: StepProgram): Pick<CompileOptions, 'purpose' | 'updates' | 'inPlace' | 'loss'> {
+  return { purpose: 'training', updates, inPlace, loss: graph.outputs.has(RESULT.loss) ? RESULT.loss : undefined };
+}
 
 /** The programs of a training step, traced and compiled when first needed, one per shape of batch. */
 export class StepPrograms {
@@ -66,9 +86,8 @@ export class StepPrograms {
     const start = performance.now();
     const traced = trace();
     const program = await this.#backend.compile(traced.graph, {
-      purpose: 'training',
+      ...compileOptions(traced),
       state: this.#state,
-      updates: traced.updates,
       guard: traced.graph.outputs.has(RESULT.guard) ? RESULT.guard : undefined,
       label: `${this.#source.stage}/${key}`,
     });

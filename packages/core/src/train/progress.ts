@@ -1,5 +1,6 @@
 import type { Model } from '../model.ts';
 import type { Metrics, Task } from '../task.ts';
+import type { MemoryReport } from './memory.ts';
 import { newPlateau, notePlateau, type PlateauState } from './plateau.ts';
 import { schedulerOf } from './schedules.ts';
 import type { TrainConfig, TrainPoint, TrainReport } from './types.ts';
@@ -78,10 +79,11 @@ export interface ReportFacts {
   readonly trainable: ReadonlySet<string>;
   readonly metric: string;
   readonly compileSeconds: number;
+  readonly memory: MemoryReport;
 }
 
 export function trainReport(progress: Progress, facts: ReportFacts): TrainReport {
-  const { stage, model, trainable, metric, compileSeconds } = facts;
+  const { stage, model, trainable, metric, compileSeconds, memory } = facts;
   let totalParameters = 0;
   let trainableParameters = 0;
   for (const [name, { data }] of model.graph.parameters) {
@@ -102,6 +104,7 @@ export function trainReport(progress: Progress, facts: ReportFacts): TrainReport
     compileSeconds,
     skippedSteps: skipped,
     stoppedEarly,
+    memory,
     curve,
     validation,
     best: best && { step: best.step, metric, value: best.value },

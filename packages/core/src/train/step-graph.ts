@@ -1,4 +1,4 @@
-import { type Graph, GraphBuilder, type Value } from '@anneal/graph';
+import { type Graph, GraphBuilder, type Node, type Value } from '@anneal/graph';
 
 import type { FeatureSpec } from '../data/batches.ts';
 import type { CallableHooks } from '../hooks/create.ts';
@@ -27,6 +27,8 @@ export interface StepProgram {
   readonly graph: Graph;
   /** Outputs that replace state: `{ [output]: stateName }`. */
   readonly updates: Readonly<Record<string, string>>;
+  /** The updates are written over the state, see `CompileOptions`. @defaultValue `false` */
+  readonly inPlace?: boolean | undefined;
   readonly scalars: ReadonlyMap<string, Schedule>;
   readonly randoms: ReadonlyMap<string, RandomInput>;
 }
@@ -59,9 +61,22 @@ export interface ParameterSettings {
   readonly weightDecay?: number | undefined;
 }
 
-/** State entries of a training run that are zero at first: moments (and the sums of gradients when they accumulate). */
-export function stateShapes(source: StepSource, accumulate: boolean): ReadonlyMap<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>(accumulate ? sumShapes(source) : []);
+/** Trained weights, in bytes, from which a second copy of all state costs more than a second program. */
+const SEPARATE_BYTES = 128 * 2 ** 20;
+
+/**
+ * Whether a step is two programs, gradients and update, rather than one: where gradients of several batches add up, and
+ * where there is so much state that the update should be written over it.
+ */
+export function updatesApart({ model, trainable }: StepSource, accumulate: boolean): boolean {
+  let bytes = 0;
+  for (const name of trainable) bytes += 4 * shapeOf(model, name).reduce((a, b) => a * b, 1);
+  return accumulate || bytes >= SEPARATE_BYTES;
+}
+
+/** State entries of a training run that are zero at first: moments, and gradients where the update is a program apart. */
+export function stateShapes(source: StepSource, apart: boolean): ReadonlyMap<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>(apart ? sumShapes(source) : []);
   for (const name of source.trainable) {
     for (const [key, own] of Object.entries(source.optimizer.state(shapeOf(source.model, name), name)))
       shapes.set(stateName.moment(name, key), own);
@@ -69,15 +84,21 @@ export function stateShapes(source: StepSource, accumulate: boolean): ReadonlyMa
   return shapes;
 }
 
-/** State entries that the micro-batches of a step add to. */
+/** State entries of gradients. */
 export function sumShapes({ model, trainable }: StepSource): ReadonlyMap<string, readonly number[]> {
-  const gradientShapes = [...trainable].map((name) => [stateName.gradient(name), shapeOf(model, name)] as const);
-  return new Map<string, readonly number[]>([[stateName.weight, []], ...gradientShapes]);
+  return new Map([...trainable].map((name) => [stateName.gradient(name), shapeOf(model, name)]));
+}
+
+/** The global norm. */
+function normOf({ ops, nodes }: GraphBuilder, gradients: ReadonlyMap<string, Value>): Value {
+  const squares = inOrderOf(nodes, gradients.values()).map((gradient) => ops.sum(ops.mul(gradient, gradient)));
+  return ops.sqrt(squares.reduce((a, b) => ops.add(a, b)));
 }
 
 /**
- * Clips by the global norm and applies the optimizer; declares the outputs and returns the updates and the norm.
+ * Clips by the global norm and applies the optimizer; declares the outputs and returns the updates.
  *
+ * @param norm of the gradients, divided by `weight` where that is given
  * @param weight what the gradients are to be divided by
  */
 function traceUpdate(
@@ -85,14 +106,10 @@ function traceUpdate(
   source: StepSource,
   parameters: ReadonlyMap<string, Value>,
   raw: ReadonlyMap<string, Value>,
-  weight?: Value,
-): { updates: Record<string, string>; norm: Value } {
+  { norm, weight }: { readonly norm: Value; readonly weight?: Value },
+): Record<string, string> {
   const { ops } = g;
   const { optimizer, maxGradNorm, weightDecay, emaDecay } = source;
-  const squares = [...raw.values()].map((gradient) => ops.sum(ops.mul(gradient, gradient)));
-  const total = ops.sqrt(squares.reduce((a, b) => ops.add(a, b)));
-  const norm = weight ? ops.div(total, weight) : total;
-  g.output(RESULT.gradNorm, norm);
   // torch.nn.utils.clip_grad_norm_: min(1, max / (norm + 1e-6)).
   const clip = maxGradNorm > 0 ? ops.minimum(ops.div(maxGradNorm, ops.add(norm, 1e-6)), 1) : undefined;
   // One factor for both, so that large gradients are read once.
@@ -129,22 +146,49 @@ function traceUpdate(
       keep(state, ops.add(next.parameter, ops.mul(ops.sub(before, next.parameter), decay)));
     }
   }
-  return { updates, norm };
+  return updates;
+}
+
+/**
+ * The values in the order in which they are computed. A runtime that goes depth first from the results begins with the
+ * innermost term of a sum: were that the gradient of the first layer, the backward pass would go down to it with all
+ * that the gradients of the other layers need still in memory.
+ */
+function inOrderOf(nodes: readonly Node[], values: Iterable<Value>): readonly Value[] {
+  const rank = new Map<Value | undefined, number>();
+  for (const [i, { outputs }] of nodes.entries()) for (const value of outputs) rank.set(value, i);
+  return [...values].sort((a, b) => (rank.get(a) ?? -1) - (rank.get(b) ?? -1));
 }
 
 /** Forward, backward and update in one program: the fast path when every batch is a step. */
 export function traceStep(source: StepSource, batchSize: number, length: number | undefined): StepProgram {
   const { g, loss, gradients: found, parameters, scalars, randoms } = traceGradients(source, batchSize, length);
   g.output(RESULT.loss, loss);
-  const { updates, norm } = traceUpdate(g, source, parameters, found);
+  const norm = normOf(g, found);
+  g.output(RESULT.gradNorm, norm);
+  const updates = traceUpdate(g, source, parameters, found, { norm });
   // A loss that is not finite may have gradients that are.
   g.output(RESULT.guard, g.ops.add(norm, g.ops.mul(loss, 0)));
   return { graph: g.build({ name: `${source.stage}/step` }), updates, scalars, randoms };
 }
 
+/** Forward and backward of a batch that is a step; the gradients stay with the backend. */
+export function traceGradientStep(source: StepSource, batchSize: number, length: number | undefined): StepProgram {
+  const { g, loss, gradients: found, scalars, randoms } = traceGradients(source, batchSize, length);
+  g.output(RESULT.loss, loss);
+  g.output(RESULT.gradNorm, normOf(g, found));
+  const updates: Record<string, string> = {};
+  for (const [name, gradient] of found) {
+    const state = stateName.gradient(name);
+    g.output(`next:${state}`, gradient);
+    updates[`next:${state}`] = state;
+  }
+  return { graph: g.build({ name: `${source.stage}/gradients` }), updates, inPlace: true, scalars, randoms };
+}
+
 /**
- * Forward and backward of a micro-batch: adds its weight and `weight · gradient` to the sums of the step. The loss is a
- * mean over that weight, so sums over sums are the mean over the whole step.
+ * Forward and backward of a micro-batch: adds `weight · gradient` to the sums of the step. The loss is a mean over that
+ * weight, so sums over the sum of weights are the mean over the whole step.
  */
 export function traceAccumulate(source: StepSource, batchSize: number, length: number | undefined): StepProgram {
   const { g, loss, weight: trace, gradients: found, scalars, randoms } = traceGradients(source, batchSize, length);
@@ -155,32 +199,39 @@ export function traceAccumulate(source: StepSource, batchSize: number, length: n
   // Not finite for a batch without any weight, whose loss is 0 / 0: it leaves the sums as they are.
   g.output(RESULT.guard, ops.div(0, weight));
   const updates: Record<string, string> = {};
-  const add = (state: string, value: Value): void => {
-    g.output(`next:${state}`, ops.add(g.input(state, 'float32', value.dims), value));
+  for (const [name, gradient] of found) {
+    const state = stateName.gradient(name);
+    g.output(`next:${state}`, ops.add(g.input(state, 'float32', gradient.dims), ops.mul(gradient, weight)));
     updates[`next:${state}`] = state;
-  };
-  add(stateName.weight, weight);
-  for (const [name, gradient] of found) add(stateName.gradient(name), ops.mul(gradient, weight));
+  }
   return { graph: g.build({ name: `${source.stage}/accumulate` }), updates, scalars, randoms };
 }
 
-/** Update from the accumulated gradients; the sums are zero afterwards. */
+/** The norm of the gradients that are with the backend. */
+export function traceNorm(source: StepSource): StepProgram {
+  const g = new GraphBuilder();
+  const weight = g.input(FEED.weight, 'float32', []);
+  g.output(RESULT.gradNorm, g.ops.div(normOf(g, gradientInputs(g, source)), weight));
+  return { graph: g.build({ name: `${source.stage}/norm` }), updates: {}, scalars: new Map(), randoms: new Map() };
+}
+
+/** Update from the gradients that are with the backend, written over the state: the host knows that they are finite. */
 export function traceApply(source: StepSource): StepProgram {
   const g = new GraphBuilder();
-  const { ops } = g;
   const parameters = new Map<string, Value>();
-  const found = new Map<string, Value>();
-  const weight = g.input(stateName.weight, 'float32', []);
   for (const name of source.trainable) {
-    const shape = shapeOf(source.model, name);
-    parameters.set(name, g.input(stateName.parameter(name), 'float32', shape));
-    found.set(name, g.input(stateName.gradient(name), 'float32', shape));
+    parameters.set(name, g.input(stateName.parameter(name), 'float32', shapeOf(source.model, name)));
   }
-  const { updates, norm } = traceUpdate(g, source, parameters, found, weight);
-  g.output(RESULT.guard, ops.identity(norm));
-  for (const [state, shape] of sumShapes(source)) {
-    g.output(`next:${state}`, ops.zeros(shape));
-    updates[`next:${state}`] = state;
-  }
-  return { graph: g.build({ name: `${source.stage}/apply` }), updates, scalars: new Map(), randoms: new Map() };
+  const updates = traceUpdate(g, source, parameters, gradientInputs(g, source), {
+    norm: g.input(FEED.gradNorm, 'float32', []),
+    weight: g.input(FEED.weight, 'float32', []),
+  });
+  const graph = g.build({ name: `${source.stage}/apply` });
+  return { graph, updates, inPlace: true, scalars: new Map(), randoms: new Map() };
+}
+
+function gradientInputs(g: GraphBuilder, { model, trainable }: StepSource): ReadonlyMap<string, Value> {
+  return new Map(
+    [...trainable].map((name) => [name, g.input(stateName.gradient(name), 'float32', shapeOf(model, name))]),
+  );
 }

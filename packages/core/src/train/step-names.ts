@@ -2,9 +2,8 @@
 export const stateName = {
   parameter: (name: string): string => `param:${name}`,
   moment: (name: string, key: string): string => `opt:${name}:${key}`,
-  /** What the micro-batches of a step have added up so far: weighted gradients, and their weight. Zero between steps. */
+  /** Gradients of a step, or what its micro-batches have added up so far. Of no use between steps. */
   gradient: (name: string): string => `sum:gradient:${name}`,
-  weight: 'sum:weight',
   isSum: (entry: string): boolean => entry.startsWith('sum:'),
   average: (name: string): string => `ema:${name}`,
 } as const;
@@ -14,6 +13,9 @@ export const FEED = {
   learningRate: 'train:learning_rate',
   step: 'train:step',
   sampleWeights: 'train:sample_weights',
+  /** What the gradients of a step are to be divided by, and their norm after that. */
+  weight: 'train:weight',
+  gradNorm: 'train:grad_norm',
 } as const;
 /** Graph outputs that the engine itself reads. */
 export const RESULT = {

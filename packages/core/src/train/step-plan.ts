@@ -9,6 +9,7 @@ import {
 import type { Sample } from '../data/types.ts';
 import type { TrainContext } from '../hooks/types.ts';
 import { random } from '../random.ts';
+import type { BatchShape } from './programs.ts';
 
 /** The micro-batches of one optimizer step; each is one run of a program. */
 export type StepPlan = readonly BatchPlan[];
@@ -28,6 +29,8 @@ export class StepPlans {
   readonly accumulate: boolean;
   /** The same for every epoch: it depends on how many rows a bucket has, not on which. */
   readonly stepsPerEpoch: number;
+  /** Shapes of all batches: every epoch has the same. */
+  readonly shapes: readonly BatchShape[];
   readonly #data: PlannedData;
   readonly #lengths: readonly (number | undefined)[];
   readonly #buckets: readonly number[];
@@ -41,6 +44,9 @@ export class StepPlans {
     this.#buckets = lengthBuckets ? completeBuckets(lengthBuckets, known, maxLength) : chooseBuckets(known, maxLength);
     const first = this.epoch(0);
     this.stepsPerEpoch = first.length;
+    const shapes = new Map<string, BatchShape>();
+    for (const { size, length } of first.flat()) shapes.set(`${size}×${length}`, { size, length });
+    this.shapes = [...shapes.values()];
     this.accumulate = gradientAccumulationSteps > 1 || first.some((step) => step.length > 1);
   }
 

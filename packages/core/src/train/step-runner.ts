@@ -1,10 +1,10 @@
-import { type BackendState, tensor, type TensorData, zeros } from '@anneal/graph';
+import { type BackendState, tensor, type TensorData } from '@anneal/graph';
 
 import { collate, type FeatureSpec } from '../data/batches.ts';
 import type { Batch, Sample } from '../data/types.ts';
 import { describeDiagnosis } from './diagnosis.ts';
 import type { Compiled, StepPrograms } from './programs.ts';
-import { FEED, RESULT, type StepSource, sumShapes } from './step-graph.ts';
+import { FEED, RESULT, type StepSource, sumShapes, updatesApart } from './step-graph.ts';
 import type { StepPlan } from './step-plan.ts';
 import type { StepProgress } from './types.ts';
 
@@ -47,28 +47,38 @@ interface Micro {
 /** Runs optimizer steps over planned micro-batches. */
 export class StepRunner {
   readonly #options: StepRunnerOptions;
+  /** The update is a program apart. */
+  readonly #apart: boolean;
 
   constructor(options: StepRunnerOptions) {
     this.#options = options;
+    this.#apart = updatesApart(options.source, options.accumulate);
   }
 
   async run(input: StepInput): Promise<StepOutcome> {
     const { programs, accumulate } = this.#options;
     const { plan, learningRate, update } = input;
+    const kind = accumulate ? 'accumulate' : this.#apart ? 'gradients' : 'step';
     // Compiling is not training: programs are made before the clock starts.
     const micros: Micro[] = [];
     for (const batch of plan.map((one) => this.#collate(one))) {
-      micros.push({ batch, compiled: await programs.get(accumulate ? 'accumulate' : 'step', batch) });
+      micros.push({ batch, compiled: await programs.get(kind, batch) });
     }
-    const apply = accumulate ? await programs.get('apply') : undefined;
+    const norm = accumulate ? await programs.get('norm') : undefined;
+    const apply = this.#apart ? await programs.get('apply') : undefined;
     const scalars = {
-      [FEED.learningRate]: tensor('float32', [], [learningRate]),
-      [FEED.step]: tensor('float32', [], [update]),
+      [FEED.learningRate]: scalar(learningRate),
+      [FEED.step]: scalar(update),
     };
     const start = performance.now();
-    const { loss, gradNorm } = apply
-      ? await this.#accumulate(micros, apply, input, scalars)
-      : await this.#single(micros[0] as Micro, input, scalars);
+    const { loss, gradNorm, weight } = norm
+      ? await this.#accumulate(micros, norm, input)
+      : await this.#single(micros[0] as Micro, input, apply ? {} : scalars);
+    if (apply && Number.isFinite(loss) && Number.isFinite(gradNorm)) {
+      await apply.program.run({ ...scalars, [FEED.gradNorm]: scalar(gradNorm), [FEED.weight]: scalar(weight) });
+    }
+    // What is to be added to must be zero, also after a step that came to nothing.
+    if (accumulate) await this.#options.state.clear([...sumShapes(this.#options.source).keys()]);
     const seconds = (performance.now() - start) / 1000;
     return { loss, gradNorm, seconds, tokens: micros.reduce((sum, { batch }) => sum + batch.tokens, 0) };
   }
@@ -90,16 +100,11 @@ export class StepRunner {
   async #single({ batch, compiled }: Micro, { progress }: StepInput, scalars: Scalars): Promise<Scores> {
     const { programs, seed } = this.#options;
     const result = await compiled.program.run({ ...programs.feeds(compiled, batch, progress, seed, 0), ...scalars });
-    return { loss: scalarOf(result, RESULT.loss), gradNorm: scalarOf(result, RESULT.gradNorm) };
+    return { loss: scalarOf(result, RESULT.loss), gradNorm: scalarOf(result, RESULT.gradNorm), weight: 1 };
   }
 
-  async #accumulate(
-    micros: readonly Micro[],
-    apply: Compiled,
-    { progress }: StepInput,
-    scalars: Scalars,
-  ): Promise<Scores> {
-    const { programs, seed, state, source } = this.#options;
+  async #accumulate(micros: readonly Micro[], norm: Compiled, { progress }: StepInput): Promise<Scores> {
+    const { programs, seed } = this.#options;
     let [sum, total] = [0, 0];
     for (const [i, { batch, compiled }] of micros.entries()) {
       const result = await compiled.program.run(programs.feeds(compiled, batch, progress, seed, i));
@@ -110,12 +115,10 @@ export class StepRunner {
       total += weight;
     }
     const loss = sum / total;
-    const gradNorm = Number.isFinite(loss) ? scalarOf(await apply.program.run(scalars), RESULT.gradNorm) : Number.NaN;
-    if (!Number.isFinite(gradNorm)) {
-      const clean = [...sumShapes(source)].map(([name, shape]) => [name, zeros('float32', shape)] as const);
-      await state.write(Object.fromEntries(clean));
-    }
-    return { loss, gradNorm };
+    const gradNorm = Number.isFinite(loss)
+      ? scalarOf(await norm.program.run({ [FEED.weight]: scalar(total) }), RESULT.gradNorm)
+      : Number.NaN;
+    return { loss, gradNorm, weight: total };
   }
 
   #collate({ indices, size, length }: StepPlan[number]): Batch {
@@ -129,7 +132,14 @@ export class StepRunner {
 }
 
 type Scalars = Readonly<Record<string, TensorData>>;
-type Scores = Pick<StepOutcome, 'loss' | 'gradNorm'>;
+interface Scores extends Pick<StepOutcome, 'loss' | 'gradNorm'> {
+  /** What the gradients that are with the backend are to be divided by. */
+  readonly weight: number;
+}
+
+function scalar(value: number): TensorData {
+  return tensor('float32', [], [value]);
+}
 
 function scalarOf(tensors: Readonly<Record<string, TensorData>>, name: string): number {
   return Number(tensors[name]?.data[0] ?? Number.NaN);

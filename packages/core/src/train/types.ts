@@ -1,6 +1,7 @@
 import type { Ops, Value } from '@anneal/graph';
 
 import type { Task } from '../task.ts';
+import type { MemoryReport } from './memory.ts';
 
 /** Where training stands; what a schedule is a function of. */
 export interface StepProgress {
@@ -170,6 +171,12 @@ export interface TrainConfig {
    * it: the same gradients with less memory, for about a third more time. @defaultValue `false`
    */
   gradientCheckpointing?: boolean | undefined;
+  /**
+   * Most that the process may have in memory, as bytes or as `'4 GB'`. Batches are then taken in as many parts, and
+   * blocks computed again, as is needed to stay below what is predicted; when nothing helps training fails before it
+   * begins. No limit when absent.
+   */
+  maxMemory?: number | string | undefined;
   /** Steps between evaluations on the validation split; there is one at the end of every epoch in any case. */
   evalSteps?: number | undefined;
   /** Stop when the monitored metric has not improved for so many evaluations; off when absent. */
@@ -208,6 +215,7 @@ export interface TrainReport {
   readonly compileSeconds: number;
   readonly skippedSteps: number;
   readonly stoppedEarly: boolean;
+  readonly memory: MemoryReport;
   readonly curve: readonly TrainPoint[];
   /** Metrics on the validation split, by step. */
   readonly validation: readonly { readonly step: number; readonly metrics: Readonly<Record<string, number>> }[];

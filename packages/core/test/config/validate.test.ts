@@ -91,6 +91,14 @@ describe('values', () => {
       { train: { lengthBuckets: [64, 0] } },
       'train.lengthBuckets.1: `train.lengthBuckets[1]` must be an integer >= 1, received 0',
     ],
+    [
+      { train: { maxMemory: '4 apples' } },
+      'train.maxMemory: `train.maxMemory` must be a number of bytes, or a size such as "4 GB" or "512 MiB", received "4 apples"',
+    ],
+    [
+      { train: { maxMemory: 0 } },
+      'train.maxMemory: `train.maxMemory` must be a number of bytes, or a size such as "4 GB" or "512 MiB", received 0',
+    ],
     [{ train: { earlyStopping: {} } }, 'train.earlyStopping.patience: `train.earlyStopping.patience` is missing'],
     [{ train: false }, 'train: `train` must be an object of training options, received false'],
     [

@@ -83,7 +83,7 @@ function watched(purpose: CompileOptions['purpose'], before: () => void): Backen
   const inner = referenceBackend();
   return {
     info: inner.info,
-    createState: (tensors) => inner.createState(tensors),
+    createState: (tensors, zeros) => inner.createState(tensors, zeros),
     memory: () => inner.memory(),
     close: () => inner.close(),
     compile: async (graph: Graph, options: CompileOptions = {}) => {

@@ -1,7 +1,7 @@
 import type { Backend, BackendInfo, BackendState, CompileOptions, Program, Tensors, TensorSpec } from '../backend.ts';
 import { GraphError } from '../error.ts';
 import type { Graph, Value } from '../ir.ts';
-import { loadTensor, type TensorData, zeros } from '../tensor.ts';
+import { loadTensor, type TensorData, type TensorSource, zeros } from '../tensor.ts';
 import { evaluate } from './evaluate.ts';
 
 const copy = ({ dtype, shape, data }: TensorData): TensorData => ({ dtype, shape: [...shape], data: data.slice() });
@@ -173,9 +173,14 @@ class ReferenceBackend implements Backend {
     return new ReferenceProgram({ ...graph, parameters }, state, options);
   }
 
-  async createState(tensors: Tensors, empty: Readonly<Record<string, TensorSpec>> = {}): Promise<BackendState> {
-    const blank = Object.entries(empty).map(([name, { dtype, shape }]) => [name, zeros(dtype, shape)] as const);
-    return new ReferenceState({ ...tensors, ...Object.fromEntries(blank) });
+  async createState(
+    tensors: Readonly<Record<string, TensorSource>>,
+    empty: Readonly<Record<string, TensorSpec>> = {},
+  ): Promise<BackendState> {
+    const loaded: Record<string, TensorData> = {};
+    for (const [name, source] of Object.entries(tensors)) loaded[name] = await loadTensor(source);
+    for (const [name, { dtype, shape }] of Object.entries(empty)) loaded[name] = zeros(dtype, shape);
+    return new ReferenceState(loaded);
   }
 
   async memory(): Promise<{ readonly peakRssBytes: number | undefined }> {

@@ -207,7 +207,9 @@ describe('files on disk', () => {
 
   it('says which file cannot be read', async () => {
     const missing = join(folder, 'no.safetensors');
-    expect((await expectFormatError(() => loadSafetensors(missing), /there is no such file/)).at).toEqual({ file: missing });
+    expect((await expectFormatError(() => loadSafetensors(missing), /there is no such file/)).at).toEqual({
+      file: missing,
+    });
     await expectFormatError(() => loadSafetensors(folder), /a folder, not a file/);
   });
 });

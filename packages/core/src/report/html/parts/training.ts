@@ -1,5 +1,5 @@
 import type { TrainPoint, TrainReport } from '../../../train/types.ts';
-import { duration, number, percent, quality, short } from '../../format.ts';
+import { bytes, duration, number, percent, quality, short } from '../../format.ts';
 import { quantityOf } from '../../quantities.ts';
 import { chart, legend } from '../chart/chart.ts';
 import { dots, linePath, rule } from '../chart/marks.ts';
@@ -43,6 +43,7 @@ function stageFacts(stage: TrainReport): Html {
     ['Speed', `${number(stage.tokensPerSecond)} tokens/s`],
     ['Tokens', short(stage.tokens)],
     ['Time', `${duration(stage.seconds)}, and ${duration(stage.compileSeconds)} compiling`],
+    ['Memory', memoryText(stage.memory)],
     [
       'Best checkpoint',
       best === undefined
@@ -52,6 +53,15 @@ function stageFacts(stage: TrainReport): Html {
     ...(stage.skippedSteps > 0 ? [['Skipped steps', `${number(stage.skippedSteps)}, not finite`] as const] : []),
     ...(stage.stoppedEarly ? [['Stopped early', 'no more improvement'] as const] : []),
   ]);
+}
+
+function memoryText({ predicted, peakRssBytes, microBatchSize, gradientCheckpointing }: TrainReport['memory']): string {
+  const sizes = [
+    ...(peakRssBytes === undefined ? [] : [`${bytes(peakRssBytes)} at its peak`]),
+    ...(predicted === undefined ? [] : [`${bytes(predicted.total)} predicted`]),
+  ];
+  const rows = `${plural(microBatchSize, 'row')} at a time${gradientCheckpointing ? ', blocks computed again' : ''}`;
+  return [...sizes, rows].join(', ');
 }
 
 function pointsOf(curve: readonly TrainPoint[], key: 'loss' | 'learningRate' | 'gradNorm'): readonly Point[] {
