@@ -18,6 +18,13 @@ const turned = (g: GraphBuilder, x: Value, ...perm: number[]): Value =>
   g.one('Transpose', [x], { attributes: { perm: { ints: perm } } });
 const scale = (g: GraphBuilder, shape: readonly number[]): Value => g.constant(tensor('float32', shape, [0.125]));
 
+/** Rows that are added into zeros which are not known before the run. */
+const scattered = (g: GraphBuilder, shape: readonly number[]): Value => {
+  const zeros = g.ops.broadcastTo(g.ops.mul(input(g, 'zero', 1, 1), 0), shape);
+  const at = g.constant(tensor('int64', [2, 3], [0n, 1n, 2n, 0n, 1n, 5n]));
+  return g.ops.scatterAdd(zeros, at, input(g, 'u', 2, 3), { axis: 0 });
+};
+
 const CASES: Readonly<Record<string, readonly RewriteCase[]>> = {
   'linear layer': [
     {
@@ -39,6 +46,26 @@ const CASES: Readonly<Record<string, readonly RewriteCase[]>> = {
       build: (g) => {
         const product = g.ops.matmul(input(g, 'x', 5, 4), input(g, 'w', 4, 3));
         return [g.ops.add(product, input(g, 'b', 3)), g.ops.relu(product)];
+      },
+    },
+  ],
+  'scattered sum': [
+    {
+      name: 'of a table and its look-ups',
+      build: (g) => g.ops.add(input(g, 'x', 6, 3), scattered(g, [6, 3])),
+    },
+    {
+      name: 'of something that broadcasts is none',
+      times: 0,
+      build: (g) => g.ops.add(input(g, 'x', 3), scattered(g, [6, 3])),
+    },
+    {
+      name: 'into a table that is not empty is none',
+      times: 0,
+      build: (g) => {
+        const at = g.constant(tensor('int64', [2, 3], [0n, 1n, 2n, 3n, 1n, 2n]));
+        const table = g.ops.broadcastTo(g.ops.mul(input(g, 'zero', 1, 3), 2), [6, 3]);
+        return g.ops.add(input(g, 'x', 6, 3), g.ops.scatterAdd(table, at, input(g, 'u', 2, 3), { axis: 0 }));
       },
     },
   ],

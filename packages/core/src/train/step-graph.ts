@@ -91,7 +91,11 @@ export function sumShapes({ model, trainable }: StepSource): ReadonlyMap<string,
 
 /** The global norm. */
 function normOf({ ops, nodes }: GraphBuilder, gradients: ReadonlyMap<string, Value>): Value {
-  const squares = inOrderOf(nodes, gradients.values()).map((gradient) => ops.sum(ops.mul(gradient, gradient)));
+  // By their norms: the squares of a large gradient are never written.
+  const squares = inOrderOf(nodes, gradients.values()).map((gradient) => {
+    const norm = ops.norm(gradient);
+    return ops.mul(norm, norm);
+  });
   return ops.sqrt(squares.reduce((a, b) => ops.add(a, b)));
 }
 

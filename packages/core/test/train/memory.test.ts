@@ -152,13 +152,13 @@ describe('training', () => {
     expect(steps).toEqual([]);
   });
 
-  it('counts a program for each length, one for the update and one for evaluation', async () => {
+  it('counts a program for each length, for norm and update, and for evaluation', async () => {
     const { backend, asked } = predicting(1000);
     const lengths = { ...config, batchSize: 8, lengthBuckets: [4, 8, 20], gradientAccumulationSteps: 2 };
     await trainTiny({ ...common, config: lengths, backend, validation: rows.slice(0, 3) });
     const purposes = asked[0]?.map(({ purpose }) => purpose);
     expect(purposes?.filter((purpose) => purpose === 'inference')).toHaveLength(1);
-    expect(purposes?.filter((purpose) => purpose === 'training')).toHaveLength(4);
+    expect(purposes?.filter((purpose) => purpose === 'training')).toHaveLength(3 + 2);
   });
 
   it('with a limit needs a backend that predicts', async () => {

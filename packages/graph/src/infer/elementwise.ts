@@ -1,7 +1,7 @@
 import { type DType, dtypeFromOnnx } from '../dtype.ts';
 import { GraphError } from '../error.ts';
 import { attr } from '../ir.ts';
-import { broadcastAll, type InferRule, required, sameDType } from './types.ts';
+import { broadcastAll, type InferRule, required, sameDType, shapeError } from './types.ts';
 
 const unary: InferRule = (ctx) => [{ dtype: required(ctx, 0).dtype, shape: required(ctx, 0).shape }];
 
@@ -133,6 +133,14 @@ const BROADCAST_OPS = [
 
 const PREDICATES = ['Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual'] as const;
 
+/** Inputs: a scalar, what it has a derivative by, and the derivative. */
+const withGradient: InferRule = (ctx) => {
+  const [value, x, gradient] = [required(ctx, 0), required(ctx, 1), required(ctx, 2)];
+  if (value.rank !== 0) throw shapeError(ctx, 'only a scalar can be given a gradient');
+  if (gradient.shape.join() !== x.shape.join()) throw shapeError(ctx, 'the gradient must be like what it belongs to');
+  return [{ dtype: value.dtype, shape: value.shape }];
+};
+
 function all<K extends string>(keys: readonly K[], rule: InferRule): Record<K, InferRule> {
   return Object.fromEntries(keys.map((key) => [key, rule])) as Record<K, InferRule>;
 }
@@ -147,7 +155,8 @@ export const elementwise: Record<
   | 'Where'
   | 'Cast'
   | 'Dropout'
-  | 'EyeLike',
+  | 'EyeLike'
+  | 'anneal.WithGradient',
   InferRule
 > = {
   ...all(UNARY_OPS, unary),
@@ -160,4 +169,5 @@ export const elementwise: Record<
   Cast: cast,
   Dropout: dropout,
   EyeLike: eyeLike,
+  'anneal.WithGradient': withGradient,
 };

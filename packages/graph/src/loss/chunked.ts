@@ -78,15 +78,14 @@ export function lossInChunks(ops: Ops, layer: LossLayer, { labels, weights, diff
       previous = after(ops, previous, more);
     }
   }
-  const loss = losses.reduce((a, b) => ops.add(a, b));
-  // Zero in value: `x · ∂` has the gradient ∂ with respect to x.
-  const carried = trained.map(({ factor, sum }) =>
-    carry(ops, factor.value, factor.withoutLabels(sum as Value, { ids, scaled: ops.mul(h, share), share })),
-  );
-  if (differentiable) {
-    carried.push(carry(ops, flat, byHidden.length > 1 ? ops.concat(byHidden, { axis: 0 }) : (byHidden[0] as Value)));
+  let loss = ops.stopGradient(losses.reduce((a, b) => ops.add(a, b)));
+  for (const { factor, sum } of trained) {
+    const gradient = factor.withoutLabels(sum as Value, { ids, scaled: ops.mul(h, share), share });
+    loss = ops.withGradient(loss, factor.value, ops.stopGradient(gradient));
   }
-  return carried.reduce((sum, zero) => ops.add(sum, ops.cast(zero, sum.dtype)), ops.stopGradient(loss));
+  if (!differentiable) return loss;
+  const gradient = byHidden.length > 1 ? ops.concat(byHidden, { axis: 0 }) : (byHidden[0] as Value);
+  return ops.withGradient(loss, flat, ops.stopGradient(gradient));
 }
 
 /** For each token, `-ln p(label)` and whether the label is the most probable class, `[tokens]` of the logits' dtype. */
@@ -162,10 +161,4 @@ function hiddenGradient(ops: Ops, layer: LossLayer, chunk: Chunk & Scores & { re
     layer.back?.(exponentials) ?? (gradients(ops.graph, logits, [h], { seed: exponentials }).get(h) as Value);
   const mean = ops.div(dense, ops.cast(total, dense.dtype));
   return ops.mul(ops.sub(mean, ops.cast(layer.rows(ids), mean.dtype)), share);
-}
-
-/** A scalar zero whose gradient with respect to `x` is `gradient`. */
-function carry(ops: Ops, x: Value, gradient: Value): Value {
-  const product = ops.sum(ops.mul(x, ops.stopGradient(gradient)));
-  return ops.sub(product, ops.stopGradient(product));
 }

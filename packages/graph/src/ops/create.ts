@@ -90,6 +90,7 @@ export function createOps(g: GraphBuilder): Ops {
     cast: (x, dtype) =>
       x.dtype === dtype ? x : g.one('Cast', [x], { attributes: { to: { int: DTYPES[dtype].onnx } } }),
     stopGradient: unary('StopGradient', {}, 'anneal'),
+    withGradient: (value, x, gradient) => g.one('WithGradient', [value, x, gradient], { domain: 'anneal' }),
 
     equal: binary('Equal'),
     greater: binary('Greater'),

@@ -61,6 +61,8 @@ export interface Ops {
   cast(x: Value, dtype: DType): Value;
   /** The value without its gradient. */
   stopGradient(x: Value): Value;
+  /** `value`, with `gradient` as its derivative with respect to `x` besides what it depends on; `value` is a scalar. */
+  withGradient(value: Value, x: Value, gradient: Value): Value;
 
   // Comparison and choice: bool tensors
   equal(a: Operand, b: Operand): Value;

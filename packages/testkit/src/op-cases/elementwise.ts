@@ -134,6 +134,7 @@ export const elementwise: CaseTable<
   | 'Floor'
   | 'Identity'
   | 'anneal.StopGradient'
+  | 'anneal.WithGradient'
   | 'Log'
   | 'Neg'
   | 'Reciprocal'
@@ -188,6 +189,7 @@ export const elementwise: CaseTable<
   Floor: unary(-100, 100, HALF_AND_DOUBLE),
   Identity: [...unary(-100, 100, HALF_AND_DOUBLE), ...integers('int64', 'uint8')],
   'anneal.StopGradient': [of('random', [random([3, 2])])],
+  'anneal.WithGradient': [of('a scalar', [random([]), random([3, 2]), random([3, 2])])],
   Log: unary(0, 100, HALF_AND_DOUBLE),
   Neg: [...unary(-100, 100, HALF_AND_DOUBLE), ...integers('int32', 'int64', 'int8')],
   Reciprocal: unary(-100, 100, HALF_AND_DOUBLE),

@@ -93,6 +93,7 @@ const integerDivision: Composition = (node, [x, y], g) => {
 export const COMPOSED: Readonly<Record<string, Composition>> = {
   'anneal.Int8Linear': int8Linear,
   'anneal.StopGradient': first,
+  'anneal.WithGradient': first,
   Div: integerDivision,
   Dropout: dropout,
   Mod: integerDivision,

@@ -80,8 +80,26 @@ const linearLayer: Rewrite = defineRewrite({
   },
 });
 
-/** What the optimizer of ONNX Runtime finds in training steps. */
-export const TRAINING_FUSIONS: readonly Rewrite[] = [linearLayer, scaledProduct, ...transposedOperand];
+const isSum = (node: Node): boolean => attr.string(node, 'reduction', 'none') === 'add';
+/** Zeros that autodiff keeps from being folded: they are as large as a table of embeddings. */
+const zeros = op('Expand', [op('Mul', [any('anything'), 0]), any('size')]);
+
+/** The gradient of a table that is also the output layer: the rows of its look-ups go straight into it. */
+const scatteredSum: Rewrite = defineRewrite({
+  name: 'scattered sum',
+  pattern: op('Add', [
+    any('x'),
+    op('ScatterElements', [zeros, any('at'), any('updates')], { name: 'scatter', where: isSum }),
+  ]),
+  replace: ({ node, g, value, nodeOf }) => {
+    const x = value('x');
+    if (x.shape.join() !== node.outputs[0]?.shape.join()) return undefined;
+    return g.one('ScatterElements', [x, value('at'), value('updates')], { attributes: nodeOf('scatter').attributes });
+  },
+});
+
+/** What the optimizer of ONNX Runtime finds in training steps, and what it does not. */
+export const TRAINING_FUSIONS: readonly Rewrite[] = [linearLayer, scaledProduct, ...transposedOperand, scatteredSum];
 
 /**
  * A training program as the runtime's optimizer would leave it, in a fifth of the time: that one makes some fifty passes

@@ -17,7 +17,21 @@ const rotary =
     },
   ];
 
-export const transformerRules: Record<'Dropout' | 'RotaryEmbedding' | 'com.microsoft.RotaryEmbedding', VjpRule> = {
+/** The derivative that was given; most losses are differentiated with 1, which needs no product. */
+const withGradient: VjpRule = (c) => [
+  () => c.dy,
+  () => {
+    const gradient = c.x(2);
+    const isOne = c.g.constantOf(c.dy)?.data[0] === 1;
+    return isOne ? gradient : c.ops.mul(gradient, c.ops.cast(c.dy, gradient.dtype));
+  },
+];
+
+export const transformerRules: Record<
+  'Dropout' | 'RotaryEmbedding' | 'com.microsoft.RotaryEmbedding' | 'anneal.WithGradient',
+  VjpRule
+> = {
+  'anneal.WithGradient': withGradient,
   Dropout: dropout,
   RotaryEmbedding: rotary('', 2),
   'com.microsoft.RotaryEmbedding': rotary('com.microsoft', 3),

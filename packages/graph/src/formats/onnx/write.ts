@@ -52,7 +52,8 @@ const MAX_MODEL_BYTES = 2 ** 31 - 1;
 
 /**
  * Writes a graph as an ONNX model. Inputs, outputs and parameters keep their names, other values get unique ones close
- * to their hints. `anneal.StopGradient` means nothing at inference and becomes its input. Parameters are initializers;
+ * to their hints. `anneal.StopGradient` and `WithGradient` mean
+ * nothing at inference and become their first input. Parameters are initializers;
  * lazy ones are loaded, unless they go to the external file, which copies them in chunks when it is written.
  *
  * @throws GraphError `ANNEAL_E_GRAPH` when an input and an output have the same name but are different values, or a
@@ -287,7 +288,7 @@ function versionOf({ opsets }: Graph, domain: string): number {
 }
 
 function isDropped(node: Node): boolean {
-  return node.domain === 'anneal' && node.op === 'StopGradient';
+  return node.domain === 'anneal' && (node.op === 'StopGradient' || node.op === 'WithGradient');
 }
 
 /** For each value of a node that is not written, the value to use instead. */

@@ -138,6 +138,7 @@ export const elementwise: Record<keyof typeof rules, Kernel> = {
   Floor: unary(Math.floor),
   Identity: identity,
   'anneal.StopGradient': identity,
+  'anneal.WithGradient': identity,
   Log: unary(Math.log),
   Neg: unary((x) => -x),
   Reciprocal: unary((x) => 1 / x),
