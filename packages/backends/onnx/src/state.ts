@@ -89,7 +89,9 @@ export class OnnxState implements BackendState {
     const flush = async (): Promise<void> => {
       const loaded: Record<string, TensorData> = {};
       for (const [name, source] of Object.entries(part)) loaded[name] = await loadTensor(source);
-      const { tensors: copies, transfer } = packed(loaded);
+      // What was read from a file is in nobody else's hands.
+      const read = Object.entries(part).filter(([, source]) => isLazy(source) && source.source.path !== undefined);
+      const { tensors: copies, transfer } = packed(loaded, new Set(read.map(([name]) => name)));
       part = {};
       bytes = 0;
       await this.channel.call('writeState', { state: this.id, tensors: copies }, transfer);

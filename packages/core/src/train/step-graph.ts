@@ -131,7 +131,10 @@ function traceUpdate(
       Object.entries(shapes).map(([key, shape]) => [key, g.input(stateName.moment(name, key), 'float32', shape)]),
     );
     const { rateRatio = 1, weightDecay: ownDecay } = source.settings?.get(name) ?? {};
-    const next = optimizer.update(parameter, scale ? ops.mul(gradient, scale) : gradient, moments, {
+    const scaled = scale ? ops.mul(gradient, scale) : gradient;
+    // Where gradients are state, they are scaled in place: that is a tensor less for the largest of them.
+    if (weight !== undefined && scaled !== gradient) keep(stateName.gradient(name), scaled);
+    const next = optimizer.update(parameter, scaled, moments, {
       ops,
       learningRate: rateRatio === 1 ? learningRate : ops.mul(learningRate, rateRatio),
       step,
