@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { onnxBackend } from '@anneal/backend-onnx';
 import type { Sample } from '@anneal/core';
-import { describeGraph, int8Linears, type TensorSource, withParameters } from '@anneal/graph';
+import { describeGraph, int8Layers, int8Linears, type TensorSource, withParameters } from '@anneal/graph';
 
 import { fuse } from '../packages/backends/onnx/src/lower/fuse.ts';
 import { lower } from '../packages/backends/onnx/src/lower/index.ts';
@@ -65,7 +65,8 @@ try {
   const adapted = full
     ? { ...base, graph: withParameters(base.graph, () => ({ trainable: true })) }
     : await withLora(base);
-  const model = precision === 'int8' ? { ...adapted, graph: await int8Linears(adapted.graph) } : adapted;
+  const model =
+    precision === 'int8' ? { ...adapted, graph: int8Linears(adapted.graph, await int8Layers(adapted.graph)) } : adapted;
   const task = nextTokenTask({ chunk });
   const trainable = [...model.graph.parameters].filter(([, parameter]) => parameter.trainable).map(([name]) => name);
   const optimizer = builtinOptimizer('adamw');

@@ -1,5 +1,6 @@
 import type { Model } from '@anneal/core';
 import {
+  int8Layers,
   int8Linears,
   sizeOf,
   tensor,
@@ -53,7 +54,7 @@ async function modelOf({ model, layers, seq, int8 }: StepCase, folder: string): 
   const base = await randomDecoder({ layers, seq }, folder);
   if (model === 'full') return { ...base, graph: withParameters(base.graph, () => ({ trainable: true })) };
   const adapted = await withLora(base);
-  return int8 ? { ...adapted, graph: await int8Linears(adapted.graph) } : adapted;
+  return int8 ? { ...adapted, graph: int8Linears(adapted.graph, await int8Layers(adapted.graph)) } : adapted;
 }
 
 /** Traces the step of a case and makes what it is fed. Weights of a decoder are written to `folder`. */

@@ -67,7 +67,16 @@ export {
 } from './transform.ts';
 export { constantFolder, foldConstants, type FoldOptions } from './rewrites/fold.ts';
 export { type Simplification, SIMPLIFICATIONS, type Surroundings } from './rewrites/rules.ts';
-export { type Int8Matrix, int8InputGradient, int8Layer, int8Linears, int8Matrix } from './rewrites/int8-linears.ts';
+export {
+  int8InputGradient,
+  type Int8Layer,
+  int8Layer,
+  int8Layers,
+  int8Linears,
+  type Int8Matrix,
+  int8Matrix,
+  int8Values,
+} from './rewrites/int8-linears.ts';
 export { linearForm } from './rewrites/linear-form.ts';
 export { simplify } from './rewrites/simplify.ts';
 export {

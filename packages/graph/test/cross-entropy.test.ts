@@ -5,7 +5,7 @@ import { GraphError } from '../src/error.ts';
 import { interpret } from '../src/interpret/evaluate.ts';
 import type { Graph, Value } from '../src/ir.ts';
 import { crossEntropy, type CrossEntropyOptions, labelScores } from '../src/loss/cross-entropy.ts';
-import { int8Linears } from '../src/rewrites/int8-linears.ts';
+import { int8Layers, int8Linears } from '../src/rewrites/int8-linears.ts';
 import { tensor, type TensorData } from '../src/tensor.ts';
 import { inline } from '../src/transform.ts';
 
@@ -274,7 +274,7 @@ describe('crossEntropy', () => {
       const graph = step.build();
       return { graph, results: await interpret(graph, {}) };
     };
-    const [exact, rounded] = [await run(float), await run(await int8Linears(float))];
+    const [exact, rounded] = [await run(float), await run(int8Linears(float, await int8Layers(float)))];
     expect(most(rounded.graph)).toBe(5);
     // Three chunks, forward and back.
     expect(rounded.graph.nodes.filter(({ op }) => op === 'Int8Linear')).toHaveLength(3);

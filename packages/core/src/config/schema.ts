@@ -154,6 +154,8 @@ const train = tied<TrainConfig>()(
       maxGradNorm: about('Global norm to which gradients are clipped; 0 turns it off.', notNegative),
       gradientAccumulationSteps: about('Batches per optimizer step.', count),
       gradientCheckpointing: about('Compute repeated blocks again in the backward pass instead of keeping them.', flag),
+      precision: about('What frozen linear layers compute in while training.', v.picklist(['fp32', 'int8'])),
+      int8Tolerance: about('Largest relative error of a layer in int8.', positive),
       maxMemory: about('Most that the process may have in memory, as bytes or as "4 GB".', memorySize),
       evalSteps: about('Steps between evaluations, besides the one at the end of every epoch.', count),
       earlyStopping: about(

@@ -17,11 +17,13 @@ import type { Metrics, Task } from '../task.ts';
 import type { Checkpoint, CheckpointStore } from './checkpoint.ts';
 import { checkOptions } from './checks.ts';
 import { Evaluation } from './evaluation.ts';
+import { parameterOf } from './gradient-graph.ts';
 import type { MemoryReport } from './memory.ts';
 import type { TrainedParameters } from './parameters.ts';
 import { type MemoryRequest, memoryLine, type PlannedMemory, planTraining } from './plan-memory.ts';
 import { newProgress, noteEvaluation, type Progress, trainReport } from './progress.ts';
 import { StepPrograms } from './programs.ts';
+import { type Rounded, roundFrozen } from './rounded.ts';
 import { learningRate } from './schedules.ts';
 import { type ParameterSettings, stateName, stateShapes, type StepSource, updatesApart } from './step-graph.ts';
 import { type StepPlan, StepPlans } from './step-plan.ts';
@@ -40,6 +42,8 @@ export interface TrainRequest extends TrainedParameters {
   /** Rows that a program takes at once; steps with more are made of several runs. @defaultValue all of a batch */
   readonly microBatchSize?: number | undefined;
   readonly evaluationBatchSize: number;
+  /** The model as it is trained, when that is not `ctx.model`. */
+  readonly rounded?: Rounded | undefined;
   readonly checkpoints: CheckpointStore;
   /** Hears every step and every evaluation. */
   readonly onStep: (point: TrainPoint) => void;
@@ -51,11 +55,17 @@ export async function train(request: TrainRequest): Promise<{ model: Model; repo
   const { ctx } = request;
   checkOptions(ctx, request);
   const backend = await ctx.backend();
-  const memory = await planTraining(memoryRequest(request), backend);
+  const rounded = ctx.config.precision === 'int8' ? await roundFrozen(request, sourceOf(request), backend) : undefined;
+  const memory = await planTraining(memoryRequest({ ...request, rounded }), backend);
   const line = memoryLine(memory);
   if (line !== undefined) ctx.logger.info(line);
   const { microBatchSize, gradientCheckpointing } = memory.choice;
-  const chosen = { ...request, microBatchSize, ctx: { ...ctx, config: { ...ctx.config, gradientCheckpointing } } };
+  const chosen = {
+    ...request,
+    rounded,
+    microBatchSize,
+    ctx: { ...ctx, config: { ...ctx.config, gradientCheckpointing } },
+  };
   const engine = await Engine.open(chosen, memory, backend);
   try {
     return await engine.run();
@@ -116,9 +126,7 @@ class Engine {
     const resumed = await checkpoints.read<Progress>();
     const tensors: Record<string, TensorSource> = {};
     for (const name of trainable) {
-      const parameter = ctx.model.graph.parameters.get(name);
-      if (parameter === undefined) throw new AnnealError('ANNEAL_E_MODEL', `the model has no parameter "${name}"`);
-      const { data } = parameter;
+      const data = parameterOf(ctx.model, name);
       tensors[stateName.parameter(name)] = data;
       if (config.emaDecay !== undefined) tensors[stateName.average(name)] = data;
     }
@@ -172,6 +180,7 @@ class Engine {
       metric: task.monitor.metric,
       compileSeconds,
       memory,
+      int8: this.#request.rounded?.report,
     };
     return { model, report: trainReport(state, facts) };
   }
@@ -309,8 +318,10 @@ class Engine {
   }
 }
 
-function sourceOf({ ctx, hooks, task, specs, optimizer, trainable, groups }: TrainRequest): StepSource {
-  const { config, model, stage } = ctx;
+function sourceOf(request: TrainRequest): StepSource {
+  const { ctx, hooks, task, specs, optimizer, trainable, groups, rounded } = request;
+  const { config, stage } = ctx;
+  const model = rounded?.model ?? ctx.model;
   const { learningRate: rate = 5e-4 } = config;
   const settings = [...groups].map(([name, group]): [string, ParameterSettings] => [
     name,

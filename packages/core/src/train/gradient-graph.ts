@@ -8,6 +8,7 @@ import {
   type NodeRewriter,
   repeatedBlocks,
   type Shape,
+  type TensorSource,
   type Value,
 } from '@anneal/graph';
 
@@ -146,9 +147,14 @@ export function dimsOf(graph: Graph, batch: number, length: number | undefined):
   return dims;
 }
 
+/** @throws AnnealError `ANNEAL_E_MODEL` when the model does not have it */
+export function parameterOf({ graph }: Model, name: string): TensorSource {
+  const parameter = graph.parameters.get(name);
+  if (parameter === undefined) throw new AnnealError('ANNEAL_E_MODEL', `the model has no parameter "${name}"`);
+  return parameter.data;
+}
+
 /** Shape of a parameter. */
 export function shapeOf(model: Model, name: string): readonly number[] {
-  const parameter = model.graph.parameters.get(name);
-  if (parameter === undefined) throw new AnnealError('ANNEAL_E_MODEL', `the model has no parameter "${name}"`);
-  return parameter.data.shape;
+  return parameterOf(model, name).shape;
 }

@@ -98,18 +98,34 @@ export class StepPrograms {
   }
 
   /** What a program needs for a batch: its tensors, and what is scheduled or drawn for this step. */
-  feeds(one: Compiled, batch: Batch, progress: StepProgress, seed: number, micro: number): Record<string, TensorData> {
-    const feeds: Record<string, TensorData> = { ...batch.tensors, [FEED.sampleWeights]: batch.sampleWeights };
-    for (const [name, schedule] of one.scalars) {
-      feeds[name] = tensor('float32', [], [typeof schedule === 'number' ? schedule : schedule(progress)]);
-    }
-    for (const [name, input] of one.randoms) {
-      feeds[name] = draw(input, seed, ['step', this.#source.stage, progress.step, micro, name]);
-    }
-    return feeds;
+  feeds(
+    one: StepProgram,
+    batch: Batch,
+    progress: StepProgress,
+    seed: number,
+    micro: number,
+  ): Record<string, TensorData> {
+    return feedsOf(one, batch, this.#source.stage, progress, seed, micro);
   }
 
   async dispose(): Promise<void> {
     for (const { program } of this.#compiled.values()) await program.dispose();
   }
+}
+
+/** What a program of a stage needs for a batch. */
+export function feedsOf(
+  { scalars, randoms }: Pick<StepProgram, 'scalars' | 'randoms'>,
+  batch: Batch,
+  stage: string,
+  progress: StepProgress,
+  seed: number,
+  micro: number,
+): Record<string, TensorData> {
+  const feeds: Record<string, TensorData> = { ...batch.tensors, [FEED.sampleWeights]: batch.sampleWeights };
+  for (const [name, schedule] of scalars) {
+    feeds[name] = tensor('float32', [], [typeof schedule === 'number' ? schedule : schedule(progress)]);
+  }
+  for (const [name, input] of randoms) feeds[name] = draw(input, seed, ['step', stage, progress.step, micro, name]);
+  return feeds;
 }

@@ -1,5 +1,6 @@
 import type { Model } from '../model.ts';
 import type { Metrics, Task } from '../task.ts';
+import type { Int8Report } from './int8.ts';
 import type { MemoryReport } from './memory.ts';
 import { newPlateau, notePlateau, type PlateauState } from './plateau.ts';
 import { schedulerOf } from './schedules.ts';
@@ -80,10 +81,11 @@ export interface ReportFacts {
   readonly metric: string;
   readonly compileSeconds: number;
   readonly memory: MemoryReport;
+  readonly int8: Int8Report | undefined;
 }
 
 export function trainReport(progress: Progress, facts: ReportFacts): TrainReport {
-  const { stage, model, trainable, metric, compileSeconds, memory } = facts;
+  const { stage, model, trainable, metric, compileSeconds, memory, int8 } = facts;
   let totalParameters = 0;
   let trainableParameters = 0;
   for (const [name, { data }] of model.graph.parameters) {
@@ -105,6 +107,7 @@ export function trainReport(progress: Progress, facts: ReportFacts): TrainReport
     skippedSteps: skipped,
     stoppedEarly,
     memory,
+    ...(int8 && { int8 }),
     curve,
     validation,
     best: best && { step: best.step, metric, value: best.value },

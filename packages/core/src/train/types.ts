@@ -1,6 +1,7 @@
 import type { Ops, Value } from '@anneal/graph';
 
 import type { Task } from '../task.ts';
+import type { Int8Report } from './int8.ts';
 import type { MemoryReport } from './memory.ts';
 
 /** Where training stands; what a schedule is a function of. */
@@ -172,6 +173,14 @@ export interface TrainConfig {
    */
   gradientCheckpointing?: boolean | undefined;
   /**
+   * What frozen linear layers compute in while training. `int8` rounds their weights and what goes through them, forward
+   * and backward: about twice as fast where the processor has 8-bit dot products. Layers whose error on one row of the
+   * data is larger than `int8Tolerance` stay as they are. Evaluation and the result are not rounded. @defaultValue `'fp32'`
+   */
+  precision?: 'fp32' | 'int8' | undefined;
+  /** Largest relative error of a layer's output, or of the gradient of its input, in `int8`. @defaultValue `0.1` */
+  int8Tolerance?: number | undefined;
+  /**
    * Most that the process may have in memory, as bytes or as `'4 GB'`. Batches are then taken in as many parts, and
    * blocks computed again, as is needed to stay below what is predicted; when nothing helps training fails before it
    * begins. No limit when absent.
@@ -216,6 +225,8 @@ export interface TrainReport {
   readonly skippedSteps: number;
   readonly stoppedEarly: boolean;
   readonly memory: MemoryReport;
+  /** When layers were trained beside in int8. */
+  readonly int8?: Int8Report | undefined;
   readonly curve: readonly TrainPoint[];
   /** Metrics on the validation split, by step. */
   readonly validation: readonly { readonly step: number; readonly metrics: Readonly<Record<string, number>> }[];

@@ -1,6 +1,7 @@
-import { type LinearLayer, linearLayers } from '../linear-layers.ts';
+import type { GraphBuilder } from '../builder.ts';
+import { linearLayers } from '../linear-layers.ts';
 import { attr, type Graph, type Node, type Value } from '../ir.ts';
-import type { Ops } from '../ops/types.ts';
+import type { Int8LayerValues, Ops } from '../ops/types.ts';
 import { checkRange } from '../formats/source.ts';
 import { type LazyTensor, loadTensor, tensor, type TensorData, type TensorSource } from '../tensor.ts';
 import { rewrite } from '../transform.ts';
@@ -121,56 +122,64 @@ function rowMaximum(ops: Ops, x: Value): Value {
   return ops.maximum(ops.maximum(ops.max(x, last), ops.neg(ops.min(x, last))), 1e-30);
 }
 
-/**
- * The graph with the frozen linear layers in int8, forward and backward: a quarter of the memory traffic, and kernels
- * that are several times faster where the processor has 8-bit dot products. Weights are float32 and not trainable, the
- * others stay; call it after adapters were added.
- *
- * @param isTarget Which of the frozen layers; those that lose too much can stay as they are. @defaultValue all
- */
-export async function int8Linears(
-  graph: Graph,
-  isTarget: (layer: LinearLayer) => boolean = () => true,
-): Promise<Graph> {
-  const layers = new Map<Node, string>();
-  const matrices = new Map<string, Int8Layer>();
-  for (const [node, { layer, transposed }] of productsWithWeights(graph)) {
-    const parameter = graph.parameters.get(layer.weight);
+/** The frozen float32 weights of linear layers in int8, by name; also of output layers that are tied to a table. */
+export async function int8Layers(graph: Graph): Promise<Map<string, Int8Layer>> {
+  const layers = new Map<string, Int8Layer>();
+  for (const { weight, transposed } of products(graph).values()) {
+    const parameter = graph.parameters.get(weight);
     if (parameter === undefined || parameter.trainable || parameter.data.dtype !== 'float32') continue;
-    if (!isTarget(layer)) continue;
-    layers.set(node, layer.weight);
-    if (!matrices.has(layer.weight)) matrices.set(layer.weight, await int8Layer(parameter.data, { transposed }));
+    if (!layers.has(weight)) layers.set(weight, await int8Layer(parameter.data, { transposed }));
   }
+  return layers;
+}
+
+/**
+ * The graph with the given layers in int8, forward and backward: a quarter of the memory traffic, and kernels that are
+ * several times faster where the processor has 8-bit dot products. Call it after adapters were added.
+ *
+ * @param layers By name of the weight, from {@link int8Layers}; those that lose too much are left out.
+ */
+export function int8Linears(graph: Graph, layers: ReadonlyMap<string, Int8Layer>): Graph {
+  const places = products(graph);
   return rewrite(graph, {
     node: (node, [x], g) => {
-      const name = layers.get(node);
-      const layer = name === undefined ? undefined : matrices.get(name);
-      if (layer === undefined || x === undefined) return undefined;
-      const shared = (part: string, data: TensorSource): Value =>
-        g.findParameter(`${name}::${part}`)?.value ?? g.parameter(`${name}::${part}`, data);
-      const values = {
-        weight: shared('int8', layer.forward.weight),
-        scale: shared('scale', layer.forward.scale),
-        transposed: shared('transposed', layer.backward.weight),
-        transposedScale: shared('transposed::scale', layer.backward.scale),
-      };
-      return [g.scope(node.scope, () => g.ops.int8Linear(x, values))];
+      const weight = places.get(node)?.weight;
+      const layer = weight === undefined ? undefined : layers.get(weight);
+      if (weight === undefined || layer === undefined || x === undefined) return undefined;
+      return [g.scope(node.scope, () => g.ops.int8Linear(x, int8Values(g, weight, layer)))];
     },
   });
 }
 
-/** Linear layers, and output layers that are tied to a table of embeddings, `[out, in]`. */
-function productsWithWeights(graph: Graph): Map<Node, { readonly layer: LinearLayer; readonly transposed: boolean }> {
-  const products = new Map([...linearLayers(graph)].map(([node, layer]) => [node, { layer, transposed: false }]));
+/** The parameters of a layer in int8, named after its weight. */
+export function int8Values(g: GraphBuilder, weight: string, { forward, backward }: Int8Layer): Int8LayerValues {
+  const shared = (part: string, data: TensorSource): Value =>
+    g.findParameter(`${weight}::${part}`)?.value ?? g.parameter(`${weight}::${part}`, data);
+  return {
+    weight: shared('int8', forward.weight),
+    scale: shared('scale', forward.scale),
+    transposed: shared('transposed', backward.weight),
+    transposedScale: shared('transposed::scale', backward.scale),
+  };
+}
+
+/** A product with a weight `[in, out]`, or with one that is `transposed`, as tables of embeddings are. */
+interface Place {
+  readonly weight: string;
+  readonly transposed: boolean;
+}
+
+function products(graph: Graph): ReadonlyMap<Node, Place> {
+  const places = new Map<Node, Place>();
+  for (const [node, { weight }] of linearLayers(graph)) places.set(node, { weight, transposed: false });
   const names = new Map<Value | undefined, string>([...graph.parameters].map(([name, { value }]) => [value, name]));
   for (const node of graph.nodes) {
     const [, table] = node.inputs;
     const weight = names.get(table);
     if (node.op !== 'FusedMatMul' || table?.rank !== 2 || weight === undefined || !isTiedProduct(node)) continue;
-    const [outDim, inDim] = table.dims as [number, number];
-    products.set(node, { layer: { path: weight.replace(/\.weight$/, ''), weight, inDim, outDim }, transposed: true });
+    places.set(node, { weight, transposed: true });
   }
-  return products;
+  return places;
 }
 
 function isTiedProduct(node: Node): boolean {

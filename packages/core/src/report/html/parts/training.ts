@@ -44,6 +44,7 @@ function stageFacts(stage: TrainReport): Html {
     ['Tokens', short(stage.tokens)],
     ['Time', `${duration(stage.seconds)}, and ${duration(stage.compileSeconds)} compiling`],
     ['Memory', memoryText(stage.memory)],
+    ...(stage.int8 ? [['Frozen layers', int8Text(stage.int8)] as const] : []),
     [
       'Best checkpoint',
       best === undefined
@@ -62,6 +63,11 @@ function memoryText({ predicted, peakRssBytes, microBatchSize, gradientCheckpoin
   ];
   const rows = `${plural(microBatchSize, 'row')} at a time${gradientCheckpointing ? ', blocks computed again' : ''}`;
   return [...sizes, rows].join(', ');
+}
+
+function int8Text({ layers, largestError, kept }: NonNullable<TrainReport['int8']>): string {
+  const rest = kept.length > 0 ? `, ${plural(kept.length, 'layer')} not, for want of accuracy` : '';
+  return `${number(layers)} in int8, errors up to ${(100 * largestError).toFixed(1)} %${rest}`;
 }
 
 function pointsOf(curve: readonly TrainPoint[], key: 'loss' | 'learningRate' | 'gradNorm'): readonly Point[] {
