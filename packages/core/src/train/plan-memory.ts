@@ -1,4 +1,4 @@
-import { type Backend, bind, byteLengthOf, type PlannedProgram, type TensorSpec } from '@anneal/graph';
+import { type Backend, byteLengthOf, canonicalize, type PlannedProgram, type TensorSpec } from '@anneal/graph';
 
 import { AnnealError } from '../errors/error.ts';
 import { forwardFromState } from './forward.ts';
@@ -124,7 +124,9 @@ function planned(program: StepProgram): PlannedProgram {
 
 function forwardProgram({ model, trainable }: StepSource, { size, length }: BatchShape): PlannedProgram {
   const entries = new Map([...trainable].map((name) => [name, stateName.parameter(name)]));
-  const graph = bind(forwardFromState(model.graph, entries), dimsOf(model.graph, size, length));
+  const dims = dimsOf(model.graph, size, length);
+  // Imported models compute shapes, which are known once sizes are.
+  const { graph } = canonicalize(forwardFromState(model.graph, entries), { dims, integers: 'keep' });
   return { graph, purpose: 'inference' };
 }
 

@@ -1,8 +1,9 @@
-import { byteLengthOf, DTYPES, type Graph, type Node, type Value } from '@anneal/graph';
+import { DTYPES, type Graph, type Node, type Value } from '@anneal/graph';
 
 import { Arena, type Chunk } from './arena.ts';
 import { executionOrder } from './execution-order.ts';
 import { ALIASES, IN_PLACE, SCRATCH } from './kernels.ts';
+import { bytesOf } from './sizes.ts';
 
 /** A block of the arena, which several values have one after the other. */
 interface Buffer {
@@ -72,7 +73,7 @@ function plan(order: readonly Node[], uses: ReadonlyMap<Value, number>, results:
       const over = before && IN_PLACE.has(node.op) && left.get(before) === 1 && before.key === key;
       const found =
         aliased || over ? before : placed === undefined && value.rank > 0 ? spare.get(key)?.pop() : undefined;
-      give(value, found ?? { bytes: byteLengthOf(value.dtype, value.dims), key, uses: 0, chunk: undefined });
+      give(value, found ?? { bytes: bytesOf(value), key, uses: 0, chunk: undefined });
     }
     for (const value of node.inputs) use(value);
     for (const value of node.outputs) use(value);
@@ -107,8 +108,8 @@ function play(order: readonly Node[], planned: Plan): number {
   return arena.touchedBytes;
 }
 
-function keyOf({ dtype, dims }: Value): string {
-  return `${DTYPES[dtype].bits}[${dims}]`;
+function keyOf({ dtype, shape }: Value): string {
+  return `${DTYPES[dtype].bits}[${shape}]`;
 }
 
 function setDefault<K, V>(map: Map<K, V[]>, key: K): V[] {

@@ -1,5 +1,4 @@
 import {
-  byteLengthOf,
   type Graph,
   type MemoryPlan,
   type Node,
@@ -11,6 +10,7 @@ import {
 
 import { overwritable } from '../overwrite.ts';
 import { activationsOf } from './activations.ts';
+import { bytesOf } from './sizes.ts';
 
 /** Pages of the runtime's library, and what it sets up, that the first session touches: measured on Linux x64. */
 const RUNTIME_BYTES = 30 * 2 ** 20;
@@ -96,10 +96,6 @@ function secondCopies(programs: readonly PlannedProgram[], state: Readonly<Recor
     }
   }
   return sum([...most.values()].map(({ count, bytes }) => count * bytes));
-}
-
-function bytesOf({ dtype, shape }: Pick<Value, 'dtype' | 'shape'>): number {
-  return byteLengthOf(dtype, shape as readonly number[]);
 }
 
 function sum(values: Iterable<number>): number {
