@@ -75,6 +75,7 @@ export {
   int8Linears,
   type Int8Matrix,
   int8Matrix,
+  int8RowwiseMatmul,
   int8Values,
 } from './rewrites/int8-linears.ts';
 export { linearForm } from './rewrites/linear-form.ts';

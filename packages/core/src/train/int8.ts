@@ -7,6 +7,7 @@ import {
   int8Values,
   type Node,
   type Ops,
+  tensor,
   type TensorData,
   type Value,
   withParameters,
@@ -17,10 +18,15 @@ import { traceGradients } from './gradient-graph.ts';
 import type { BatchShape } from './programs.ts';
 import type { StepProgram, StepSource } from './step-graph.ts';
 
-/** What computing frozen layers in int8 costs in accuracy; errors are relative, `‖int8 − fp32‖ / ‖fp32‖`. */
+/**
+ * What computing frozen layers in int8 costs in accuracy. An error is the mean over tokens of `‖int8 − fp32‖ / ‖fp32‖`:
+ * over all at once, a token that is a hundred times as large as the others would hide that they are lost.
+ */
 export interface Int8Report {
   /** Layers that compute in int8. */
   readonly layers: number;
+  /** Those of them that divide each token by its largest element first, which takes longer. */
+  readonly rowwise: number;
   /** The largest error among them, of an output or of the gradient of an input. */
   readonly largestError: number;
   /** Layers that stay as they are because their error is larger than `int8Tolerance`. */
@@ -49,54 +55,65 @@ export async function int8Model(
   const layers = await int8Layers(withParameters(model.graph, (name) => ({ trainable: trainable.has(name) })));
   if (layers.size === 0) return undefined;
   const errors = await measureErrors(source, layers, shape, probe);
-  // What is not a number is not small.
-  const isSmall = (weight: string): boolean => (errors.get(weight) ?? 0) <= tolerance;
-  const used = new Map([...layers].filter(([weight]) => isSmall(weight)));
-  const kept = [...layers.keys()]
-    .filter((weight) => !isSmall(weight))
-    .map((weight) => ({ path: weight.replace(/\.weight$/, ''), error: errors.get(weight) ?? Number.NaN }));
-  const largestError = [...used.keys()].reduce((most, weight) => Math.max(most, errors.get(weight) ?? 0), 0);
+  const used = new Map<string, Int8Layer>();
+  const kept: { path: string; error: number }[] = [];
+  let [rowwise, largestError] = [0, 0];
+  for (const [weight, layer] of layers) {
+    const { plain, apart, gradient } = errors.get(weight) as LayerErrors;
+    const own = plain <= tolerance ? plain : apart;
+    const error = Number.isNaN(gradient) ? gradient : Math.max(own, gradient);
+    // What is not a number is not small.
+    if (!(error <= tolerance)) {
+      kept.push({ path: weight.replace(/\.weight$/, ''), error });
+      continue;
+    }
+    largestError = Math.max(largestError, error);
+    if (own !== plain) rowwise++;
+    used.set(weight, { ...layer, rowwise: own !== plain });
+  }
   const graph = int8Linears(model.graph, used);
-  return { model: { ...model, graph }, report: { layers: used.size, largestError, kept } };
+  return { model: { ...model, graph }, report: { layers: used.size, rowwise, largestError, kept } };
 }
 
-/** The larger of the two errors of each layer, by its weight. */
+/** Of the output with one step for all tokens, or with tokens apart; of the gradient of the input. */
+interface LayerErrors {
+  readonly plain: number;
+  readonly apart: number;
+  readonly gradient: number;
+}
+
 async function measureErrors(
   source: StepSource,
   layers: ReadonlyMap<string, Int8Layer>,
   shape: BatchShape,
   probe: Probe,
-): Promise<ReadonlyMap<string, number>> {
+): Promise<ReadonlyMap<string, LayerErrors>> {
   const { g, forward, loss, scalars, randoms } = traceGradients(source, shape.size, shape.length);
+  const { ops } = g;
   const places = productsOf(forward, layers);
-  const found = gradients(
-    g,
-    loss,
-    [...places.values()].map(({ output }) => output),
-    { unused: 'omit' },
-  );
+  const outputs = [...places.values()].map(({ output }) => output);
+  const found = gradients(g, loss, outputs, { unused: 'omit' });
   const weights: string[] = [];
   const errors: Value[] = [];
   for (const [weight, { x, output }] of places) {
     const values = int8Values(g, weight, layers.get(weight) as Int8Layer);
     weights.push(weight);
-    errors.push(relativeError(g.ops, g.ops.int8Linear(x, values), output));
+    for (const rowwise of [false, true]) errors.push(meanError(ops, ops.int8Linear(x, values, { rowwise }), output));
     // A loss over many classes has the gradient of the output layer in itself.
     const dy = found.get(output);
     const exact = dy && gradients(g, output, [x], { seed: dy, unused: 'omit' }).get(x);
-    if (dy === undefined || exact === undefined) continue;
-    weights.push(weight);
-    errors.push(relativeError(g.ops, int8InputGradient(g.ops, dy, values.transposed, values.transposedScale), exact));
+    const rounded = dy && int8InputGradient(ops, dy, values.transposed, values.transposedScale);
+    errors.push(exact && rounded ? meanError(ops, rounded, exact) : g.constant(tensor('float32', [1], [0])));
   }
-  g.output(RESULT, g.ops.concat(errors, { axis: 0 }));
-  const graph = g.build({ name: `${source.stage}/int8` });
-  const result = await probe({ graph, updates: {}, scalars, randoms }, shape);
-  const largest = new Map<string, number>();
-  weights.forEach((weight, i) => {
-    const error = Number(result[RESULT]?.data[i]);
-    largest.set(weight, Number.isNaN(error) ? error : Math.max(largest.get(weight) ?? 0, error));
-  });
-  return largest;
+  g.output(RESULT, ops.concat(errors, { axis: 0 }));
+  const result = await probe(
+    { graph: g.build({ name: `${source.stage}/int8` }), updates: {}, scalars, randoms },
+    shape,
+  );
+  const at = (i: number): number => Number(result[RESULT]?.data[i]);
+  return new Map(
+    weights.map((weight, i) => [weight, { plain: at(3 * i), apart: at(3 * i + 1), gradient: at(3 * i + 2) }]),
+  );
 }
 
 /** The first product with each of the weights. */
@@ -114,8 +131,12 @@ function productsOf(
   return places;
 }
 
-/** `[1]`: 0 where both are zero. */
-function relativeError(ops: Ops, approximate: Value, exact: Value): Value {
-  const norm = ops.maximum(ops.norm(exact), 1e-30);
-  return ops.reshape(ops.div(ops.norm(ops.sub(approximate, exact)), norm), [1]);
+/** `[1]`: the mean of the relative errors of rows; a row of zeros, as padding gets for a gradient, has none. */
+function meanError(ops: Ops, approximate: Value, exact: Value): Value {
+  const last = { axes: [-1] };
+  const norms = ops.norm(exact, last);
+  const ratios = ops.div(ops.norm(ops.sub(approximate, exact), last), ops.maximum(norms, 1e-30));
+  const counted = ops.cast(ops.greater(norms, 0), 'float32');
+  const mean = ops.div(ops.sum(ops.mul(ratios, counted)), ops.maximum(ops.sum(counted), 1));
+  return ops.reshape(mean, [1]);
 }

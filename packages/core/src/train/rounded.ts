@@ -54,9 +54,10 @@ export async function roundFrozen(
   return found;
 }
 
-function inWords({ layers, largestError, kept }: Int8Report): string {
+function inWords({ layers, rowwise, largestError, kept }: Int8Report): string {
   const percent = (error: number): string => `${(100 * error).toFixed(1)} %`;
   const names = kept.map(({ path, error }) => `${path} (${percent(error)})`);
   const rest = names.length > 0 ? `; too inaccurate: ${names.join(', ')}` : '';
-  return `${layers} frozen layers in int8, errors up to ${percent(largestError)}${rest}`;
+  const apart = rowwise > 0 ? ` (${rowwise} with tokens apart)` : '';
+  return `${layers} frozen layers in int8${apart}, errors up to ${percent(largestError)}${rest}`;
 }

@@ -137,8 +137,11 @@ export function createOps(g: GraphBuilder): Ops {
     },
 
     int8Matmul: (x, weight, scale) => g.one('DynamicQuantizeMatMul', [x, weight, scale], { domain: 'com.microsoft' }),
-    int8Linear: (x, { weight, scale, transposed, transposedScale }) =>
-      g.one('Int8Linear', [x, weight, scale, transposed, transposedScale], { domain: 'anneal' }),
+    int8Linear: (x, { weight, scale, transposed, transposedScale }, { rowwise = false } = {}) =>
+      g.one('Int8Linear', [x, weight, scale, transposed, transposedScale], {
+        domain: 'anneal',
+        attributes: rowwise ? { rowwise: { int: 1 } } : {},
+      }),
 
     layerNorm: (x, scale, bias, { axis = -1, epsilon = 1e-5 } = {}) =>
       g.one('LayerNormalization', [x, scale, bias], {

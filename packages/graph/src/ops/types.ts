@@ -120,9 +120,10 @@ export interface Ops {
   int8Matmul(x: Value, weight: Value, scale: Value): Value;
   /**
    * `int8Matmul` with a frozen weight, and a gradient on the same kernels. `transposed` is int8 `[out, in]`, the weight
-   * rounded once more with a float32 scale for each input.
+   * rounded once more with a float32 scale for each input. With `rowwise` each row of x is divided by its largest element
+   * first: the kernel has one step for all rows, and a token that is a hundred times as large takes the others away.
    */
-  int8Linear(x: Value, layer: Int8LayerValues): Value;
+  int8Linear(x: Value, layer: Int8LayerValues, options?: { rowwise?: boolean | undefined }): Value;
 
   // Normalisation
   /** Over axes `axis…last` (default the last), then `· scale + bias` (Ba et al., 2016). @defaultValue epsilon `1e-5` */

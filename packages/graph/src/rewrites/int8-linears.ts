@@ -90,6 +90,8 @@ function rounded(
 export interface Int8Layer {
   readonly forward: Int8Matrix;
   readonly backward: Int8Matrix;
+  /** See `ops.int8Linear`. @defaultValue `false` */
+  readonly rowwise?: boolean | undefined;
 }
 
 /** @param source float32 `[in, out]`; with `transposed`, `[out, in]` as tables of embeddings are. */
@@ -112,8 +114,13 @@ export async function int8Layer(
  * @param scale float32 `[in]`.
  */
 export function int8InputGradient(ops: Ops, dy: Value, transposed: Value, scale: Value): Value {
-  const largest = rowMaximum(ops, dy);
-  return ops.mul(ops.int8Matmul(ops.div(dy, largest), transposed, scale), largest);
+  return int8RowwiseMatmul(ops, dy, transposed, scale);
+}
+
+/** `x W` in int8, every row of x divided by its largest element. */
+export function int8RowwiseMatmul(ops: Ops, x: Value, weight: Value, scale: Value): Value {
+  const largest = rowMaximum(ops, x);
+  return ops.mul(ops.int8Matmul(ops.div(x, largest), weight, scale), largest);
 }
 
 /** The largest magnitude of each row, without a pass that writes all of them. Not 0: a row of zeros stays one. */
@@ -146,7 +153,8 @@ export function int8Linears(graph: Graph, layers: ReadonlyMap<string, Int8Layer>
       const weight = places.get(node)?.weight;
       const layer = weight === undefined ? undefined : layers.get(weight);
       if (weight === undefined || layer === undefined || x === undefined) return undefined;
-      return [g.scope(node.scope, () => g.ops.int8Linear(x, int8Values(g, weight, layer)))];
+      const { rowwise } = layer;
+      return [g.scope(node.scope, () => g.ops.int8Linear(x, int8Values(g, weight, layer), { rowwise }))];
     },
   });
 }

@@ -187,6 +187,17 @@ export const linear: CaseTable<
   'anneal.Int8Linear': [
     dynamic('a frozen layer', 3, [frozen(bytes([3, 4], 'int8', -127, 127)), scales(4)]),
     of(
+      'rows apart',
+      [
+        given([1, -2, 3, 0.5, 1e-4, 2e-4, -3e-4, 0, 0, 0, 0, 0], [3, 4]),
+        frozen(bytes([4, 2], 'int8', -127, 127)),
+        scales(2),
+        frozen(bytes([2, 4], 'int8', -127, 127)),
+        scales(4),
+      ],
+      { attributes: attributes({ rowwise: 1 }), tolerance: DYNAMIC },
+    ),
+    of(
       'batches',
       [
         random([2, 3, 4]),

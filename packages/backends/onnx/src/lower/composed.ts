@@ -1,4 +1,13 @@
-import { attr, type DType, type GraphBuilder, type Node, sizeOf, tensor, type Value } from '@anneal/graph';
+import {
+  attr,
+  type DType,
+  type GraphBuilder,
+  int8RowwiseMatmul,
+  type Node,
+  sizeOf,
+  tensor,
+  type Value,
+} from '@anneal/graph';
 
 /** Composes a node of others; `undefined` keeps it. `version` tells the graph's opset of a domain. */
 type Composition = (
@@ -11,8 +20,11 @@ type Composition = (
 const first: Composition = (_node, inputs) => [inputs[0]];
 
 /** What the gradient needs is not a part of the forward pass. */
-const int8Linear: Composition = (_node, [x, weight, scale], g) =>
-  x && weight && scale && [g.ops.int8Matmul(x, weight, scale)];
+const int8Linear: Composition = (node, [x, weight, scale], { ops }) => {
+  if (x === undefined || weight === undefined || scale === undefined) return undefined;
+  const rowwise = attr.int(node, 'rowwise', 0) === 1;
+  return [rowwise ? int8RowwiseMatmul(ops, x, weight, scale) : ops.int8Matmul(x, weight, scale)];
+};
 
 /** Random masks of the runtime cannot be resumed; the engine feeds its own. What is left here is inference. */
 const dropout: Composition = (node, [x, , trainingMode], g) => {

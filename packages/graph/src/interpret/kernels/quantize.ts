@@ -118,7 +118,18 @@ function dynamicProduct(call: Parameters<Kernel>[0], zeroPoint?: NdArray, bias?:
 const dynamicQuantizeMatMul: Kernel = (call) => dynamicProduct(call, call.inputs[3], call.inputs[4]);
 
 /** Inputs: A; B and its scale; what the gradient needs. */
-const int8Linear: Kernel = (call) => dynamicProduct(call);
+const int8Linear: Kernel = (call) => {
+  if (attr.int(call.node, 'rowwise', 0) === 0) return dynamicProduct(call);
+  const [x, ...others] = call.inputs as [NdArray, ...NdArray[]];
+  const width = x.shape.at(-1) as number;
+  const row = (i: number): number => Math.floor(i / width);
+  const largest = new Float64Array(x.data.length / width).fill(1e-30);
+  x.data.forEach((v, i) => (largest[row(i)] = Math.max(largest[row(i)] as number, Math.abs(v))));
+  const unit: NdArray = { ...x, data: x.data.map((v, i) => v / (largest[row(i)] as number)) };
+  const out = dynamicProduct({ ...call, inputs: [unit, ...others] });
+  const columns = out.shape.at(-1) as number;
+  return { shape: out.shape, data: out.data.map((v, i) => v * (largest[Math.floor(i / columns)] as number)) };
+};
 
 /**
  * `A @ dequantize(B)ᵀ` where row `n` of B is blocks of `block_size` codes of `bits` bits, little end first, each block
