@@ -66,7 +66,10 @@ export async function int8Model(
   const kept: { path: string; error: number }[] = [];
   let [rowwise, largestError] = [0, 0];
   for (const [weight, layer] of layers) {
-    const { plain, apart, gradient, isOutput } = errors.get(weight) as LayerErrors;
+    const measured = errors.get(weight);
+    // Not a part of the forward pass: nothing to gain.
+    if (measured === undefined) continue;
+    const { plain, apart, gradient, isOutput } = measured;
     const own = plain <= tolerance && plain <= PLAIN_MARGIN * apart ? plain : apart;
     const error = Number.isNaN(gradient) ? gradient : Math.max(own, gradient);
     // What is not a number is not small.
