@@ -227,4 +227,18 @@ describe('the plan', () => {
     const plain = planMemory([{ graph: step(), updates, purpose: 'training' }], state, mutes);
     expect(folded.programs - plain.programs).toBeGreaterThan(SIZE - 100_000);
   });
+
+  it('counts the rows of a mapped table that are looked up, unless something else reads it', () => {
+    const weights = (build: (g: GraphBuilder, table: Value, ids: Value) => Value): number => {
+      const g = new GraphBuilder();
+      const table = g.parameter('table', zeros('float32', [10_000, 1024]));
+      g.output('y', build(g, table, g.input('ids', 'int64', [3])));
+      return planMemory([{ graph: g.build(), purpose: 'training' }], {}, mutes).weights;
+    };
+    // Three rows of a page each, which may begin anywhere in one.
+    expect(weights((g, table, ids) => g.ops.take(table, ids))).toBe(3 * 2 * 4096);
+    const all = 4 * 10_000 * 1024;
+    expect(weights((g, table, ids) => g.ops.take(table, ids, { axis: 1 }))).toBe(all);
+    expect(weights((g, table, ids) => g.ops.matmul(g.ops.take(table, ids), table, { transposeB: true }))).toBe(all);
+  });
 });

@@ -1,4 +1,5 @@
 import {
+  attr,
   type Graph,
   type MemoryPlan,
   type Node,
@@ -31,7 +32,10 @@ export function planMemory(
   const weights = new Map<TensorSource, number>();
   let [packed, activations, rest] = [0, 0, RUNTIME_BYTES];
   for (const { graph, updates, purpose } of programs) {
-    for (const { data } of graph.parameters.values()) weights.set(data, bytesOf(data));
+    const lookedUp = rowsOf(graph);
+    for (const { data, value } of graph.parameters.values()) {
+      weights.set(data, Math.max(weights.get(data) ?? 0, lookedUp.get(value) ?? bytesOf(data)));
+    }
     // Training sessions do not pack weights; others do so once per product.
     if (purpose !== 'training') packed += packedBytes(graph);
     const { running, folded } = fold(graph);
@@ -64,6 +68,30 @@ function fold({ nodes, parameters, constants, outputs }: Graph): { running: read
   const needed = new Set<Value | undefined>([...running.flatMap(({ inputs }) => inputs), ...outputs.values()]);
   const kept = [...made, ...constants.keys()].filter((value) => needed.has(value));
   return { running, folded: sum(kept.map(bytesOf)) };
+}
+
+/** What a mapped file has in memory in pieces. */
+const PAGE_BYTES = 4096;
+
+/** Bytes of the pages that look-ups touch, of the tables that nothing else reads: a mapped file is read where it is used. */
+function rowsOf({ nodes }: Graph): ReadonlyMap<Value, number> {
+  const touched = new Map<Value, number>();
+  const whole = new Set<Value>();
+  for (const node of nodes) {
+    const { op, domain, inputs, outputs } = node;
+    const isLookUp = op === 'Gather' && domain === '' && attr.int(node, 'axis', 0) === 0;
+    inputs.forEach((value, i) => {
+      if (value === undefined) return;
+      const [output] = outputs;
+      if (!isLookUp || i > 0 || value.rank !== 2 || output === undefined) return whole.add(value);
+      const row = bytesOf({ dtype: value.dtype, shape: value.shape.slice(1) });
+      const rows = row === 0 ? 0 : bytesOf(output) / row;
+      const pages = rows * (Math.ceil(row / PAGE_BYTES) + 1) * PAGE_BYTES;
+      return touched.set(value, Math.min(bytesOf(value), (touched.get(value) ?? 0) + pages));
+    });
+  }
+  for (const value of whole) touched.delete(value);
+  return touched;
 }
 
 /** What is fed and returned: once here and once in the worker. */
