@@ -4,31 +4,23 @@ import { join } from 'node:path';
 
 import { onnxBackend } from '@anneal/backend-onnx';
 import type { Model, Sample, TrainContext } from '@anneal/core';
-import { type Backend, type BackendState, type TensorSource } from '@anneal/graph';
+import { type Backend, type BackendState } from '@anneal/graph';
 import { loadGguf } from '@anneal/graph/node';
 import { ggufTokenizer, Tokenizer } from '@anneal/plugin-tokenizer';
 import { loadHuggingFace } from '@anneal/plugin-transformer/node';
 
-import { collate, featureSpecs } from '../packages/core/src/data/batches.ts';
-import { HookRegistry } from '../packages/core/src/hooks/create.ts';
+import { collate } from '../packages/core/src/data/batches.ts';
 import { createLogger } from '../packages/core/src/observe/logger.ts';
 import { traceGradients } from '../packages/core/src/train/gradient-graph.ts';
-import { builtinOptimizer } from '../packages/core/src/train/optimizers.ts';
 import { StepPrograms } from '../packages/core/src/train/programs.ts';
-import {
-  FEED,
-  RESULT,
-  stateName,
-  stateShapes,
-  type StepSource,
-  updatesApart,
-} from '../packages/core/src/train/step-graph.ts';
+import { FEED, RESULT, type StepSource, updatesApart } from '../packages/core/src/train/step-graph.ts';
 import { type Rounded, roundFrozen } from '../packages/core/src/train/rounded.ts';
 import { StepRunner } from '../packages/core/src/train/step-runner.ts';
 import { nextTokenTask } from './lib/decoder.ts';
 import { withLora } from './lib/lora.ts';
 import { lossCurves } from './lib/loss-curves.ts';
 import { mailBlocks } from './lib/mails.ts';
+import { adamwSource, initialState } from './lib/source.ts';
 
 /**
  * LoRA fine-tuning of a model from a GGUF file on real mail, with its frozen layers in float32 and in int8: r=8, alpha=16
@@ -78,22 +70,7 @@ const mean = (values: readonly number[]): number => values.reduce((a, b) => a + 
 
 const task = nextTokenTask({ chunk: 256 });
 
-function sourceOf(model: Model): StepSource {
-  const optimizer = builtinOptimizer('adamw');
-  if (!optimizer) throw new Error('adamw is built in');
-  const trainable = [...model.graph.parameters].filter(([, one]) => one.trainable).map(([name]) => name);
-  return {
-    stage: 'bench',
-    model,
-    task,
-    hooks: new HookRegistry().hooks,
-    specs: featureSpecs(model, task),
-    trainable: new Set(trainable),
-    optimizer,
-    weightDecay: 0.01,
-    maxGradNorm: 1,
-  };
-}
+const sourceOf = (model: Model): StepSource => adamwSource(model, task);
 
 /** The mean loss of samples with the adapters of a state. */
 async function evaluate(
@@ -135,13 +112,7 @@ async function train(adapted: Model, precision: Precision, options: TrainOptions
   const { samples, heldOut, backend } = options;
   const exact = sourceOf(adapted);
   const source = precision === 'fp32' ? exact : sourceOf((await inInt8(exact, samples, backend)).model);
-  const tensors: Record<string, TensorSource> = {};
-  for (const name of source.trainable) {
-    const parameter = adapted.graph.parameters.get(name);
-    if (parameter) tensors[stateName.parameter(name)] = parameter.data;
-  }
-  const shapes = [...stateShapes(source, updatesApart(source, false))];
-  const empty = Object.fromEntries(shapes.map(([name, shape]) => [name, { dtype: 'float32' as const, shape }]));
+  const { tensors, empty } = initialState(exact, updatesApart(exact, false));
   const state = await backend.createState(tensors, empty);
   const before = await evaluate(exact, heldOut, { backend, state });
   const programs = new StepPrograms(

@@ -4,28 +4,19 @@ import { join } from 'node:path';
 
 import { onnxBackend } from '@anneal/backend-onnx';
 import type { Sample } from '@anneal/core';
-import { describeGraph, int8Layers, int8Linears, type TensorSource, withParameters } from '@anneal/graph';
+import { describeGraph, int8Layers, int8Linears, withParameters } from '@anneal/graph';
 
 import { fuse } from '../packages/backends/onnx/src/lower/fuse.ts';
 import { lower } from '../packages/backends/onnx/src/lower/index.ts';
-import { featureSpecs } from '../packages/core/src/data/batches.ts';
-import { HookRegistry } from '../packages/core/src/hooks/create.ts';
-import { builtinOptimizer } from '../packages/core/src/train/optimizers.ts';
 import { createLogger } from '../packages/core/src/observe/logger.ts';
 import { StepPrograms } from '../packages/core/src/train/programs.ts';
-import {
-  stateName,
-  stateShapes,
-  type StepSource,
-  traceGradientStep,
-  traceStep,
-  updatesApart,
-} from '../packages/core/src/train/step-graph.ts';
+import { traceGradientStep, traceStep, updatesApart } from '../packages/core/src/train/step-graph.ts';
 import { StepRunner } from '../packages/core/src/train/step-runner.ts';
 import { nextTokenTask, randomDecoder } from './lib/decoder.ts';
 import { gemmRates } from './lib/gemm.ts';
 import { withLora } from './lib/lora.ts';
 import { operatorTimes } from './lib/profile.ts';
+import { adamwSource, initialState } from './lib/source.ts';
 
 /**
  * LoRA fine-tuning of the SmolLM2-135M shape with random weights: r=8, alpha=16 on q_proj and v_proj, AdamW.
@@ -68,32 +59,10 @@ try {
   const model =
     precision === 'int8' ? { ...adapted, graph: int8Linears(adapted.graph, await int8Layers(adapted.graph)) } : adapted;
   const task = nextTokenTask({ chunk });
-  const trainable = [...model.graph.parameters].filter(([, parameter]) => parameter.trainable).map(([name]) => name);
-  const optimizer = builtinOptimizer('adamw');
-  if (!optimizer) throw new Error('adamw is built in');
-  const specs = featureSpecs(model, task);
-  const source: StepSource = {
-    stage: 'bench',
-    model,
-    task,
-    hooks: new HookRegistry().hooks,
-    specs,
-    trainable: new Set(trainable),
-    optimizer,
-    weightDecay: 0.01,
-    maxGradNorm: 0,
-    recompute: has('recompute'),
-  };
+  const source = adamwSource(model, task, { maxGradNorm: 0, recompute: has('recompute') });
 
-  const tensors: Record<string, TensorSource> = {};
-  for (const name of trainable) {
-    const parameter = model.graph.parameters.get(name);
-    if (parameter) tensors[stateName.parameter(name)] = parameter.data;
-  }
   const apart = updatesApart(source, false);
-  const empty = Object.fromEntries(
-    [...stateShapes(source, apart)].map(([name, shape]) => [name, { dtype: 'float32' as const, shape }]),
-  );
+  const { tensors, empty } = initialState(source, apart);
   const stateStart = performance.now();
   const state = await backend.createState(tensors, empty);
   const stateSeconds = (performance.now() - stateStart) / 1000;
@@ -113,7 +82,7 @@ try {
     };
     return { row: { id: `${row}` } as Sample['row'], features };
   });
-  const runner = new StepRunner({ source, programs, state, samples, specs, seed: 1, accumulate: false });
+  const runner = new StepRunner({ source, programs, state, samples, specs: source.specs, seed: 1, accumulate: false });
   const plan = [{ indices: samples.map((_, i) => i), size: batch, length: seq }];
   const times: number[] = [];
   const processor: number[] = [];

@@ -11,20 +11,11 @@ import {
   withParameters,
 } from '@anneal/graph';
 
-import { featureSpecs } from '../../packages/core/src/data/batches.ts';
-import { HookRegistry } from '../../packages/core/src/hooks/create.ts';
-import { builtinOptimizer } from '../../packages/core/src/train/optimizers.ts';
-import {
-  FEED,
-  type StepProgram,
-  type StepSource,
-  stateName,
-  stateShapes,
-  traceStep,
-} from '../../packages/core/src/train/step-graph.ts';
+import { FEED, type StepProgram, type StepSource, traceStep } from '../../packages/core/src/train/step-graph.ts';
 import { nextTokenTask, randomDecoder } from './decoder.ts';
 import { encoderModel, encoderTask } from './encoder.ts';
 import { withLora } from './lora.ts';
+import { adamwSource, initialState } from './source.ts';
 
 /** A training step to measure. */
 export interface StepCase {
@@ -62,27 +53,9 @@ export async function prepareStep(one: StepCase, folder: string): Promise<Prepar
   const { batch, seq } = one;
   const model = await modelOf(one, folder);
   const task = one.model === 'encoder' ? encoderTask(2) : nextTokenTask({ chunk: 256 });
-  const trainable = [...model.graph.parameters].filter(([, parameter]) => parameter.trainable).map(([name]) => name);
-  const source: StepSource = {
-    stage: 'bench',
-    model,
-    task,
-    hooks: new HookRegistry().hooks,
-    specs: featureSpecs(model, task),
-    trainable: new Set(trainable),
-    optimizer: builtinOptimizer('adamw') as NonNullable<ReturnType<typeof builtinOptimizer>>,
-    weightDecay: 0.01,
-    maxGradNorm: 1,
-    recompute: one.recompute,
-  };
+  const source = adamwSource(model, task, { recompute: one.recompute });
   const step = traceStep(source, batch, seq);
-  const state: Record<string, TensorSource> = {};
-  for (const name of trainable) {
-    const parameter = model.graph.parameters.get(name);
-    if (parameter) state[stateName.parameter(name)] = parameter.data;
-  }
-  const empty: Record<string, TensorSpec> = {};
-  for (const [name, shape] of stateShapes(source, false)) empty[name] = { dtype: 'float32', shape };
+  const { tensors: state, empty } = initialState(source, false);
   const entries = { ...state, ...empty };
   const feeds: Record<string, TensorData> = {};
   for (const [name, value] of step.graph.inputs) if (!Object.hasOwn(entries, name)) feeds[name] = feedOf(name, value);
