@@ -130,6 +130,16 @@ describe('doctor', () => {
       0,
       '✓ backend @me/b  own 1.0, computes, gflops 171',
     ],
+    [
+      'export const ownDoctor = async ({ device }) => ({ device, devices: [{ device: "gpu", problem: "no driver", fix: "install it" }] })',
+      0,
+      '✓ backend @me/b  auto\n·   gpu          no driver\n                 fix install it',
+    ],
+    [
+      'export const ownDoctor = async () => ({ devices: [{ device: "gpu", about: "Own GPU", gflops: 900 }] })',
+      0,
+      '✓   gpu          Own GPU, gflops 900',
+    ],
     ['export const ownDoctor = async () => ({ computes: false })', 1, '✗ backend @me/b  not computes'],
     ['export const ownDoctor = async () => { throw new Error("no library") }', 1, '✗ backend @me/b  no library'],
     ['throw new Error("cannot load")', 1, '✗ backend @me/b  cannot load'],

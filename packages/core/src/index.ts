@@ -64,6 +64,7 @@ export type {
   ConfigEnv,
   ConfigLayer,
   EvaluateConfig,
+  OpenBackendOptions,
   PluginInput,
   ResolvedConfig,
   ResolvedStage,

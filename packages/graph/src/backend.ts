@@ -22,6 +22,20 @@ export interface BackendInfo {
   readonly threads: number | undefined;
 }
 
+/** Whether a device of a backend works on this machine: one fact of a backend's self-test. */
+export interface DeviceProbe {
+  /** As `device` of the config names it. */
+  readonly device: string;
+  /** What it is: an adapter, a library, a version. */
+  readonly about?: string | undefined;
+  /** Why it does not work; absent when it does. */
+  readonly problem?: string | undefined;
+  /** What would make it work. */
+  readonly fix?: string | undefined;
+  /** Rate of a float32 product in 10⁹ operations per second, where it was measured. */
+  readonly gflops?: number | undefined;
+}
+
 export interface CompileOptions {
   /** Tensors that live with the backend. Graph inputs of these names are fed from it. */
   readonly state?: BackendState | undefined;

@@ -110,6 +110,7 @@ export type {
   BackendInfo,
   BackendState,
   CompileOptions,
+  DeviceProbe,
   MemoryPlan,
   PlannedProgram,
   Program,

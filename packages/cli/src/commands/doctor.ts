@@ -2,6 +2,7 @@ import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 
+import type { DeviceProbe } from '@anneal/graph';
 import { formatError, importFile, installCommand, isAnnealError, resolveModule } from '@anneal/core';
 
 import { type Command, type Context, loadConfigFor } from '../context.ts';
@@ -47,13 +48,20 @@ function machine(): readonly Finding[] {
   ];
 }
 
-async function config(context: Context): Promise<{ finding: Finding; root: string; backend: string | undefined }> {
+/** What the config says of backends. */
+interface Choice {
+  readonly root: string;
+  readonly backend?: string | undefined;
+  readonly device?: string | undefined;
+}
+
+async function config(context: Context): Promise<Choice & { readonly finding: Finding }> {
   const { io } = context;
   try {
-    const { file, root, stages, backend } = await loadConfigFor(context);
+    const { file, root, stages, backend, device } = await loadConfigFor(context);
     const text = `${file ?? ''}: ${stages.length === 1 ? '1 stage' : `${stages.length} stages`}`;
     const named = typeof backend === 'string' ? backend : undefined;
-    return { finding: { name: 'config', ok: true, text, data: file }, root, backend: named };
+    return { finding: { name: 'config', ok: true, text, data: file }, root, backend: named, device };
   } catch (error) {
     if (!isAnnealError(error)) throw error;
     const none = error.code === 'ANNEAL_E_CONFIG_NOT_FOUND' && context.options.text('config') === undefined;
@@ -64,7 +72,7 @@ async function config(context: Context): Promise<{ finding: Finding; root: strin
       text,
       fix: none ? 'run `anneal init`' : undefined,
     };
-    return { finding, root: io.cwd, backend: undefined };
+    return { finding, root: io.cwd };
   }
 }
 
@@ -87,20 +95,31 @@ async function plugins(root: string): Promise<readonly Finding[]> {
   ];
 }
 
-/** Backends say what works by a function whose name ends in `doctor`: `onnxDoctor()`. */
-async function probe(name: string, url: string): Promise<Finding> {
+/** Backends say what works by a function whose name ends in `doctor`: `onnxDoctor({ device, root })`. */
+async function probe(name: string, url: string, options: Omit<Choice, 'backend'>): Promise<readonly Finding[]> {
   try {
     const module = await importFile(url);
     const doctor = Object.entries(module).find(
       ([key, value]) => /doctor$/i.test(key) && typeof value === 'function',
     )?.[1];
-    if (doctor === undefined) return { name, ok: undefined, text: 'installed; it has no self-test' };
-    const facts = await (doctor as () => Promise<unknown>)();
-    return { name, ok: isHealthy(facts), text: factsText(facts), data: facts };
+    if (doctor === undefined) return [{ name, ok: undefined, text: 'installed; it has no self-test' }];
+    const facts = await (doctor as (options: Omit<Choice, 'backend'>) => Promise<unknown>)(options);
+    return [{ name, ok: isHealthy(facts), text: factsText(facts), data: facts }, ...devices(facts)];
   } catch (error) {
     const fix = isAnnealError(error) ? error.fix : undefined;
-    return { name, ok: false, text: error instanceof Error ? oneLine(error.message) : String(error), fix };
+    return [{ name, ok: false, text: error instanceof Error ? oneLine(error.message) : String(error), fix }];
   }
+}
+
+/** A self-test may list `devices`. One that does not work is no fault: nobody asked for it. */
+function devices(facts: unknown): readonly Finding[] {
+  const probes = isFacts(facts) && Array.isArray(facts['devices']) ? (facts['devices'] as readonly DeviceProbe[]) : [];
+  return probes.map(({ device, about, problem, fix, gflops }) => ({
+    name: `  ${device}`,
+    ok: problem === undefined ? true : undefined,
+    text: oneLine(problem ?? factsText({ about: about ?? 'works', gflops })),
+    fix: problem === undefined ? undefined : fix,
+  }));
 }
 
 const isFacts = (facts: unknown): facts is Readonly<Record<string, unknown>> =>
@@ -120,13 +139,14 @@ function factsText(facts: unknown): string {
   return oneLine(texts.join(', '));
 }
 
-async function backends(root: string, wanted: string | undefined): Promise<readonly Finding[]> {
+async function backends({ root, backend: wanted, device }: Choice): Promise<readonly Finding[]> {
   const names = [...new Set([...(wanted === undefined ? [] : [wanted]), ...BACKENDS])];
   const found: Finding[] = [];
   for (const name of names) {
     const pkg = name.startsWith('@') || name.includes('/') ? name : `@anneal/backend-${name}`;
     const url = await resolveModule(pkg, root);
-    if (url !== undefined) found.push(await probe(`backend ${name}`, url));
+    const options = { root, ...(name === wanted && { device }) };
+    if (url !== undefined) found.push(...(await probe(`backend ${name}`, url, options)));
     else if (name === wanted) {
       found.push({
         name: `backend ${name}`,
@@ -159,14 +179,14 @@ function table(findings: readonly Finding[], style: Style): string {
 
 /** `anneal doctor`: exits with 1 when something does not work. */
 export const doctor: Command = async (context) => {
-  const { finding, root, backend } = await config(context);
+  const { finding, ...choice } = await config(context);
   const findings = [
     node(),
     ...machine(),
     finding,
-    ...versions(root),
-    ...(await plugins(root)),
-    ...(await backends(root, backend)),
+    ...versions(choice.root),
+    ...(await plugins(choice.root)),
+    ...(await backends(choice)),
   ];
   if (context.options.flag('json')) context.json(findings);
   else context.print(table(findings, context.style));

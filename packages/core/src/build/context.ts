@@ -80,7 +80,7 @@ export class RunScope {
 }
 
 /**
- * Opens the configured backend. A package offers `openBackend({ device, threads })`.
+ * Opens the configured backend. A package offers `openBackend({ device, threads, root })`.
  *
  * @throws AnnealError `ANNEAL_E_BACKEND` when it is not installed, is none, or does not open.
  */
@@ -89,7 +89,7 @@ export async function openBackend(config: ResolvedConfig): Promise<Backend> {
   const name = typeof backend === 'string' ? backendPackage(backend) : 'the function that the config gives';
   try {
     const open = typeof backend === 'string' ? await backendFactory(backend, name, root) : backend;
-    return await open({ device, threads });
+    return await open({ device, threads, root });
   } catch (cause) {
     if (isAnnealError(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);

@@ -190,10 +190,11 @@ const CHILD_TIMEOUT_MS = 60_000;
 /** NaN where it cannot be measured: a backend given as a function has no name that another process could open. */
 async function peakRssMb(folder: string, config: ResolvedConfig, signal: AbortSignal): Promise<number> {
   if (typeof config.backend !== 'string') return Number.NaN;
-  const backend = resolvePackage(backendPackage(config.backend), config.root);
+  const { device, threads, root } = config;
+  const backend = resolvePackage(backendPackage(config.backend), root);
   if (backend === undefined) return Number.NaN;
   const job = join(folder, 'job.json');
-  await writeFile(job, JSON.stringify({ folder, backend, device: config.device, threads: config.threads }));
+  await writeFile(job, JSON.stringify({ folder, backend, options: { device, threads, root } }));
   const file = new URL(import.meta.url.endsWith('.ts') ? './measure-child.ts' : './measure-child.js', import.meta.url);
   return new Promise((resolve) => {
     const stdio: StdioOptions = ['ignore', 'ignore', 'ignore', 'ipc'];

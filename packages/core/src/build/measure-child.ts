@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import { type Backend, type TensorData, zeros } from '@anneal/graph';
 
-import type { BackendFactory } from '../config/types.ts';
+import type { BackendFactory, OpenBackendOptions } from '../config/types.ts';
 import { loadModel } from '../node/codec.ts';
 import { importFile } from '../node/resolve.ts';
 
@@ -13,14 +13,13 @@ const LENGTH = 128;
 interface Job {
   readonly folder: string;
   readonly backend: string;
-  readonly device: string;
-  readonly threads: number | undefined;
+  readonly options: OpenBackendOptions;
 }
 
 async function main(jobFile: string): Promise<number> {
-  const { folder, backend: file, device, threads } = JSON.parse(await readFile(jobFile, 'utf8')) as Job;
+  const { folder, backend: file, options } = JSON.parse(await readFile(jobFile, 'utf8')) as Job;
   const { openBackend } = (await importFile(file)) as { openBackend: BackendFactory };
-  const backend: Backend = await openBackend({ device, threads });
+  const backend: Backend = await openBackend(options);
   const { graph } = await loadModel(folder, 'model');
   const program = await backend.compile(graph, { purpose: 'inference' });
   const feeds: Record<string, TensorData> = {};

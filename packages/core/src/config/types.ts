@@ -13,8 +13,15 @@ export type PluginInput =
   | null
   | undefined;
 
+export interface OpenBackendOptions {
+  readonly device: string;
+  readonly threads: number | undefined;
+  /** Absolute folder of the config: what a device needs may be installed there. */
+  readonly root: string;
+}
+
 /** Opens a backend. */
-export type BackendFactory = (options: { device: string; threads: number | undefined }) => Promise<Backend>;
+export type BackendFactory = (options: OpenBackendOptions) => Promise<Backend>;
 
 /** A whole lifecycle: data → model → train → compress → evaluate → emit. */
 export interface StageConfig {
