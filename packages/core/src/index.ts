@@ -80,6 +80,7 @@ export type { PhaseName, RunEvent } from './observe/events.ts';
 export { type Random, random } from './random.ts';
 export { Artifacts } from './artifacts.ts';
 export type { Run } from './run.ts';
+export { openStage, type Stage, type StageOptions } from './build/stage.ts';
 export type {
   EvaluateOptions,
   EvaluateResult,

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
 
 import { Build, prepareCache } from './build/build.ts';
 import { RunScope } from './build/context.ts';
@@ -10,6 +11,7 @@ import { isResolvedConfig, resolveConfig, type ResolveOptions } from './config/r
 import type { ResolvedConfig, UserConfig } from './config/types.ts';
 import { AnnealError, isAnnealError } from './errors/error.ts';
 import type { HookRegistry } from './hooks/create.ts';
+import { openBackend } from './node/backend.ts';
 import { Cache } from './node/cache.ts';
 import type { RunEvent } from './observe/events.ts';
 import { createLogger } from './observe/logger.ts';
@@ -141,7 +143,13 @@ class ConfiguredPipeline implements Pipeline {
     work: (scope: RunScope) => Promise<T>,
   ): Promise<T> {
     const closed = this.#closed.signal;
-    const scope = new RunScope(this.#config, signal ? AbortSignal.any([signal, closed]) : closed, onEvent);
+    const scope = new RunScope({
+      id: randomUUID(),
+      config: this.#config,
+      signal: signal ? AbortSignal.any([signal, closed]) : closed,
+      emit: onEvent,
+      open: () => openBackend(this.#config),
+    });
     const running = this.#current.run(scope, async () => {
       try {
         scope.run.signal.throwIfAborted();

@@ -1,36 +1,42 @@
-import { randomUUID } from 'node:crypto';
-
 import type { Backend } from '@anneal/graph';
 
 import { Artifacts } from '../artifacts.ts';
-import type { BackendFactory, ResolvedConfig } from '../config/types.ts';
-import { AnnealError, isAnnealError } from '../errors/error.ts';
+import type { ResolvedConfig } from '../config/types.ts';
 import type { PhaseContext } from '../hooks/types.ts';
-import { importFile, resolvePackage } from '../node/resolve.ts';
 import type { RunEvent } from '../observe/events.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import type { Progress } from '../observe/progress.ts';
 import type { Run } from '../run.ts';
-import { backendPackage } from './keys.ts';
+
+export interface RunScopeParts {
+  readonly id: string;
+  readonly config: ResolvedConfig;
+  readonly signal: AbortSignal;
+  readonly emit: (event: RunEvent) => void;
+  /** Opens the backend. */
+  readonly open: () => Promise<Backend>;
+}
 
 /** One run's shared parts: events, logger, the backend that is opened when first needed. */
 export class RunScope {
   readonly run: Run;
   readonly logger: Logger;
   readonly emit: (event: RunEvent) => void;
+  readonly #open: () => Promise<Backend>;
   #backend: Promise<Backend> | undefined;
   #progressId = 0;
 
-  constructor(config: ResolvedConfig, signal: AbortSignal, emit: (event: RunEvent) => void) {
-    this.run = { id: randomUUID(), config, seed: config.seed, signal, artifacts: new Artifacts() };
+  constructor({ id, config, signal, emit, open }: RunScopeParts) {
+    this.run = { id, config, seed: config.seed, signal, artifacts: new Artifacts() };
     this.emit = emit;
+    this.#open = open;
     this.logger = createLogger((entry) => {
       emit({ type: 'log', entry });
     });
   }
 
   backend(): Promise<Backend> {
-    this.#backend ??= openBackend(this.run.config);
+    this.#backend ??= this.#open();
     return this.#backend;
   }
 
@@ -77,35 +83,4 @@ export class RunScope {
     this.#backend = undefined;
     await backend?.close();
   }
-}
-
-/**
- * Opens the configured backend. A package offers `openBackend({ device, threads, root })`.
- *
- * @throws AnnealError `ANNEAL_E_BACKEND` when it is not installed, is none, or does not open.
- */
-export async function openBackend(config: ResolvedConfig): Promise<Backend> {
-  const { backend, device, threads, root } = config;
-  const name = typeof backend === 'string' ? backendPackage(backend) : 'the function that the config gives';
-  try {
-    const open = typeof backend === 'string' ? await backendFactory(backend, name, root) : backend;
-    return await open({ device, threads, root });
-  } catch (cause) {
-    if (isAnnealError(cause)) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new AnnealError('ANNEAL_E_BACKEND', `${name} opens no backend: ${reason}`, { path: ['backend'], cause });
-  }
-}
-
-async function backendFactory(backend: string, name: string, root: string): Promise<BackendFactory> {
-  const file = resolvePackage(name, root);
-  if (file === undefined) {
-    throw new AnnealError('ANNEAL_E_BACKEND', `backend \`${backend}\` is not installed: no package ${name}`, {
-      path: ['backend'],
-      fix: `npm install ${name}`,
-    });
-  }
-  const { openBackend: open } = await importFile(file);
-  if (typeof open === 'function') return open as BackendFactory;
-  throw new AnnealError('ANNEAL_E_BACKEND', `${name} exports no \`openBackend\``, { path: ['backend'], file });
 }

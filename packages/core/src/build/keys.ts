@@ -1,8 +1,9 @@
-import { dirname, relative } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { resolveModule } from '../config/modules.ts';
 import type { ResolvedConfig } from '../config/types.ts';
+import { backendPackage } from '../node/backend.ts';
 import { digest, digestPath } from '../node/hash.ts';
 import { digestPackage } from '../node/package-code.ts';
 import { resolvePackage } from '../node/resolve.ts';
@@ -13,11 +14,6 @@ import type { ActivePlugin, StageSetup } from './setup.ts';
 export const PHASES: readonly PhaseName[] = ['data', 'model', 'train', 'compress', 'evaluate', 'emit'];
 
 export type PhaseKeys = Readonly<Record<PhaseName, string>>;
-
-/** Package that a backend is named by. */
-export function backendPackage(backend: string): string {
-  return backend.startsWith('@') || backend.includes('/') ? backend : `@anneal/backend-${backend}`;
-}
 
 /**
  * Cache keys of a stage. A plugin counts from the first phase whose hooks it taps, with its name, version, code,
@@ -78,7 +74,9 @@ async function pluginKey(
 ): Promise<unknown> {
   const inputs: [path: string, digest: string][] = [];
   // One after the other: a data plugin may name more files than a process may open.
-  for (const path of dependencies) inputs.push([relative(root, path), await digestPath(path)]);
+  for (const path of dependencies.map((given) => resolve(root, given))) {
+    inputs.push([relative(root, path), await digestPath(path)]);
+  }
   const file = plugin.source?.startsWith('file:') ? fileURLToPath(plugin.source) : plugin.source;
   const code = String(plugin.setup);
   return [

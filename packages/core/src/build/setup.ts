@@ -1,5 +1,3 @@
-import { isAbsolute, join } from 'node:path';
-
 import type { ResolvedConfig, ResolvedStage } from '../config/types.ts';
 import { validateOptions } from '../config/options.ts';
 import { AnnealError } from '../errors/error.ts';
@@ -16,7 +14,7 @@ export interface ActivePlugin {
   readonly plugin: Plugin;
   /** Validated, defaults applied. */
   readonly options: unknown;
-  /** Absolute paths. */
+  /** Paths as it gave them, from the config's folder. */
   readonly dependencies: readonly string[];
   /** What it asked for besides its options: part of its cache key then. */
   readonly asked: ReadonlySet<'mode' | 'stage'>;
@@ -56,7 +54,7 @@ export async function setupStage(config: ResolvedConfig, stage: ResolvedStage, l
       logger: logger.child(plugin.name),
       state: perRun,
       dependsOn: (path) => {
-        dependencies.push(isAbsolute(path) ? path : join(config.root, path));
+        dependencies.push(path);
       },
       error: (code, message, details) => new AnnealError(code, message, { plugin: plugin.name, ...details }),
     };
@@ -88,7 +86,7 @@ function perRun<T>(create: (run: Run) => T): (run: Run) => T {
 }
 
 async function withTimeout(plugin: Plugin, setup: () => Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       reject(

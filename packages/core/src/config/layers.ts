@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { basename, dirname, relative } from 'node:path';
 
 import { AnnealError, isAnnealError } from '../errors/error.ts';
+import { throwAll } from '../errors/throw-all.ts';
 import { received, validateWith } from './issues.ts';
 import { findBase, type RawConfig, readConfig } from './files.ts';
 import { isFields, leaves } from './merge.ts';
@@ -109,14 +110,6 @@ async function base(
     });
   }
   return collect(await readConfig(file), dirname(file), env, [...stack, id]);
-}
-
-/** Throws the first of several errors with the rest in `also`; does nothing without any. */
-export function throwAll(errors: readonly AnnealError[]): void {
-  const [first, ...rest] = errors;
-  if (first === undefined) return;
-  const { code, message, plugin, hook, path, file, fix, cause, also } = first;
-  throw new AnnealError(code, message, { plugin, hook, path, file, fix, cause, also: [...also, ...rest] });
 }
 
 /**

@@ -2,10 +2,11 @@ import { resolve } from 'node:path';
 import process from 'node:process';
 
 import { AnnealError } from '../errors/error.ts';
+import { throwAll } from '../errors/throw-all.ts';
 import type { Plugin } from '../plugin/types.ts';
 import type { RawConfig } from './files.ts';
 import { validateWith } from './issues.ts';
-import { collectLayers, type SourceLayer, throwAll } from './layers.ts';
+import { collectLayers, type SourceLayer } from './layers.ts';
 import { merge } from './merge.ts';
 import { CONFIG_DEFAULTS, type MergedConfig, normalize } from './normalize.ts';
 import { optionErrors } from './options.ts';

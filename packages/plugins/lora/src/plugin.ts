@@ -63,8 +63,8 @@ async function fresh(api: PluginApi, settings: ResolvedOptions): Promise<Adapt> 
 
 /** The adapter of a folder. */
 async function loaded(api: PluginApi, settings: ResolvedOptions, from: string): Promise<Adapt> {
-  // Only here are files read: everything else also runs in a browser.
-  const { adapterFiles, openAdapter } = await import('./node/load.ts');
+  // Only here: new adapters need nothing of it.
+  const { adapterFiles, openAdapter } = await import('./load.ts');
   const { dir, files } = adapterFiles(api.root, from);
   for (const file of files) api.dependsOn(file);
   return async (graph) => attachAdapter(graph, await openAdapter(dir), settings.loraDropout);

@@ -1,10 +1,9 @@
-import { resolve } from 'node:path';
-
 import {
   definePlugin,
   type AuditSection,
   type DataContext,
   type EmitContext,
+  type PluginApi,
   type PluginFactory,
   type Row,
 } from '@anneal/core';
@@ -12,9 +11,9 @@ import {
 import { Tokenizer, type TokenRole } from './bpe/tokenizer.ts';
 import { BpeTrainer } from './bpe/train.ts';
 import { defineTokenizer, specialTokensOf } from './define.ts';
-import { loadTokenizerFiles, type TokenizerFiles } from './format/load.ts';
 import { readTokenizer } from './format/read.ts';
 import { toTokenizerConfig, toTokenizerJson } from './format/write.ts';
+import type { TokenizerFiles } from './load.ts';
 import { measureTokenizer } from './measure.ts';
 import { encodeRow, textsOf } from './rows.ts';
 import { tokenizerSchema, type ResolvedOptions, type TokenizerOptions } from './options.ts';
@@ -47,9 +46,8 @@ export const tokenizer: PluginFactory<TokenizerOptions> = definePlugin<Tokenizer
   name: 'tokenizer',
   version: '0.1.0',
   options: tokenizerSchema,
-  setup(api, options) {
-    const source = options.from === undefined ? undefined : resolve(api.root, options.from);
-    if (source !== undefined) api.dependsOn(source);
+  async setup(api, options) {
+    const load = options.from === undefined ? undefined : await existing(api, options.from);
     const tokenizerOf = api.state(
       ({ artifacts }) => new Tokenizer(readTokenizer(artifacts.text(TOKENIZER_FILE), artifacts.text(CONFIG_FILE))),
     );
@@ -58,8 +56,7 @@ export const tokenizer: PluginFactory<TokenizerOptions> = definePlugin<Tokenizer
       const { artifacts } = ctx.run;
       // A stage that starts from another keeps its tokens: the model knows no others.
       if (artifacts.has(TOKENIZER_FILE)) return;
-      const files =
-        source === undefined ? await train(splits['train'] ?? [], options, ctx) : await loadTokenizerFiles(source);
+      const files = await (load === undefined ? train(splits['train'] ?? [], options, ctx) : load());
       const ready = new Tokenizer(readTokenizer(files.tokenizer, files.config));
       artifacts.set(TOKENIZER_FILE, files.tokenizer);
       artifacts.set(CONFIG_FILE, files.config ?? '{}');
@@ -89,6 +86,15 @@ export const tokenizer: PluginFactory<TokenizerOptions> = definePlugin<Tokenizer
     });
   },
 });
+
+/** Reads the tokenizer that the options name. */
+async function existing(api: PluginApi, from: string): Promise<() => Promise<TokenizerFiles>> {
+  // Only here: training a vocabulary needs nothing of it.
+  const { loadTokenizerFiles, tokenizerPath } = await import('./load.ts');
+  const path = tokenizerPath(api.root, from);
+  api.dependsOn(path);
+  return () => loadTokenizerFiles(path);
+}
 
 async function train(rows: readonly Row[], options: ResolvedOptions, ctx: DataContext): Promise<TokenizerFiles> {
   const trainer = new BpeTrainer({ ...options, specialTokens: specialTokensOf(options) });

@@ -31,8 +31,8 @@ export const transformer: PluginFactory<TransformerOptions> = definePlugin({
       api.hooks.model.resolveModel.tap((ctx) => announce(api, newModel(api, ctx, given)));
       return;
     }
-    // Only here are files read: everything else also runs in a browser.
-    const { openCheckpoint, checkpointFiles } = await import('./node/load.ts');
+    // Only here: new models need nothing of it.
+    const { openCheckpoint, checkpointFiles } = await import('./load.ts');
     const { path, files } = checkpointFiles(api.root, from);
     for (const file of files) api.dependsOn(file);
     api.hooks.model.resolveModel.tap(async (ctx) =>

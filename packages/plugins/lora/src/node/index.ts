@@ -1,1 +1,1 @@
-export { adapterFiles, openAdapter } from './load.ts';
+export { adapterFiles, openAdapter } from '../load.ts';

@@ -1,1 +1,1 @@
-export { loadHuggingFace, openCheckpoint } from './load.ts';
+export { loadHuggingFace, openCheckpoint } from '../load.ts';

@@ -1,13 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-
 import { AnnealError, type JsonObject, type Model } from '@anneal/core';
 import type { TensorSource } from '@anneal/graph';
-import { loadGguf, loadSafetensors } from '@anneal/graph/node';
+import { joinPath, loadGguf, loadSafetensors, readText, resolvePath } from '@anneal/graph/files';
 
-import { type Checkpoint, decoderFromCheckpoint, fromCheckpoint, type FromCheckpointOptions } from '../checkpoint.ts';
-import { DECODERS } from '../decoders.ts';
-import { ggufCheckpoint } from '../gguf.ts';
+import { type Checkpoint, decoderFromCheckpoint, fromCheckpoint, type FromCheckpointOptions } from './checkpoint.ts';
+import { DECODERS } from './decoders.ts';
+import { ggufCheckpoint } from './gguf.ts';
 
 /** Files of a checkpoint folder. */
 const CHECKPOINT_FILES = {
@@ -19,9 +16,9 @@ const CHECKPOINT_FILES = {
 
 /** A checkpoint of a project and the files that a model from it depends on. */
 export function checkpointFiles(root: string, from: string): { readonly path: string; readonly files: string[] } {
-  const path = resolve(root, from);
+  const path = resolvePath(root, from);
   if (isGguf(path)) return { path, files: [path] };
-  return { path, files: Object.values(CHECKPOINT_FILES).map((name) => join(path, name)) };
+  return { path, files: Object.values(CHECKPOINT_FILES).map((name) => joinPath(path, name)) };
 }
 
 function isGguf(path: string): boolean {
@@ -47,7 +44,7 @@ export async function loadHuggingFace(dir: string, options: FromCheckpointOption
 /** Opens a checkpoint folder or a GGUF file; tensors stay in their files until they are used. */
 export async function openCheckpoint(dir: string): Promise<Checkpoint> {
   if (isGguf(dir)) return openGguf(dir);
-  const file = join(dir, CHECKPOINT_FILES.config);
+  const file = joinPath(dir, CHECKPOINT_FILES.config);
   const config = await readJson(file);
   if (config === undefined) {
     throw new AnnealError('ANNEAL_E_MODEL', `there is no checkpoint in "${dir}": config.json is missing`, {
@@ -69,9 +66,9 @@ async function openGguf(file: string): Promise<Checkpoint> {
 }
 
 async function openTensors(dir: string): Promise<ReadonlyMap<string, TensorSource>> {
-  const file = join(dir, CHECKPOINT_FILES.index);
+  const file = joinPath(dir, CHECKPOINT_FILES.index);
   const index = await readJson(file);
-  if (index === undefined) return open(join(dir, CHECKPOINT_FILES.weights));
+  if (index === undefined) return open(joinPath(dir, CHECKPOINT_FILES.weights));
   const map = index['weight_map'];
   const names = typeof map === 'object' && map !== null ? new Set(Object.values(map)) : new Set<unknown>();
   const tensors = new Map<string, TensorSource>();
@@ -86,7 +83,7 @@ async function openTensors(dir: string): Promise<ReadonlyMap<string, TensorSourc
         },
       );
     }
-    for (const [key, value] of await open(join(dir, name))) tensors.set(key, value);
+    for (const [key, value] of await open(joinPath(dir, name))) tensors.set(key, value);
   }
   return tensors;
 }
@@ -101,15 +98,12 @@ async function open(file: string): Promise<ReadonlyMap<string, TensorSource>> {
 
 /** `undefined` when there is no such file. */
 async function readJson(file: string): Promise<JsonObject | undefined> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
+  const text = await readText(file, MAX_JSON_BYTES).catch((error: unknown) => {
     throw new AnnealError('ANNEAL_E_MODEL', `the file cannot be read: ${messageOf(error)}`, { file, cause: error });
-  }
+  });
+  if (text === undefined) return undefined;
   try {
-    const value: unknown = text.length > MAX_JSON_BYTES ? undefined : JSON.parse(text);
+    const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
   } catch (error) {
     throw new AnnealError('ANNEAL_E_MODEL', `the file is not valid JSON: ${messageOf(error)}`, { file, cause: error });

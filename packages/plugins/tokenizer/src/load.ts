@@ -1,17 +1,23 @@
-import { readFile, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-
 import type { AnnealError } from '@anneal/core';
+import { folderOf, isFolder, joinPath, loadGguf, readText, resolvePath } from '@anneal/graph/files';
 
-import { problem } from '../problems.ts';
-import { ggufTokenizer } from './gguf.ts';
-import { toTokenizerConfig, toTokenizerJson } from './write.ts';
+import { ggufTokenizer } from './format/gguf.ts';
+import { toTokenizerConfig, toTokenizerJson } from './format/write.ts';
+import { problem } from './problems.ts';
+
+/** Larger files are no tokenizers. */
+const MAX_BYTES = 512 * 2 ** 20;
 
 /** The two files of a tokenizer, as text. */
 export interface TokenizerFiles {
   readonly tokenizer: string;
   /** `tokenizer_config.json`, where there is one. */
   readonly config: string | undefined;
+}
+
+/** Where a project's tokenizer is. */
+export function tokenizerPath(root: string, from: string): string {
+  return resolvePath(root, from);
 }
 
 /**
@@ -22,16 +28,11 @@ export interface TokenizerFiles {
 export async function loadTokenizerFiles(path: string): Promise<TokenizerFiles> {
   if (path.toLowerCase().endsWith('.gguf')) return fromGguf(path);
   try {
-    const isFolder = (await stat(path)).isDirectory();
-    const folder = isFolder ? path : dirname(path);
-    const tokenizer = await readFile(isFolder ? join(path, 'tokenizer.json') : path, 'utf8');
-    const config = await readFile(join(folder, 'tokenizer_config.json'), 'utf8').catch(
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return undefined;
-        throw error;
-      },
-    );
-    return { tokenizer, config };
+    const inFolder = await isFolder(path);
+    const tokenizer = await readText(inFolder ? joinPath(path, 'tokenizer.json') : path, MAX_BYTES);
+    if (tokenizer === undefined) throw new Error('there is no such file');
+    const folder = inFolder ? path : folderOf(path);
+    return { tokenizer, config: await readText(joinPath(folder, 'tokenizer_config.json'), MAX_BYTES) };
   } catch (cause) {
     throw unreadable(path, cause);
   }
@@ -39,8 +40,6 @@ export async function loadTokenizerFiles(path: string): Promise<TokenizerFiles> 
 
 /** Written as files: what is emitted is the tokenizer alone. */
 async function fromGguf(path: string): Promise<TokenizerFiles> {
-  // Only here: reading other tokenizers needs nothing of it.
-  const { loadGguf } = await import('@anneal/graph/node');
   const { metadata } = await loadGguf(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });

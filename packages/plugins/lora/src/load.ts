@@ -1,19 +1,16 @@
-import { readFile, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-
 import { AnnealError } from '@anneal/core';
-import { loadSafetensors } from '@anneal/graph/node';
+import { joinPath, loadSafetensors, readText, resolvePath } from '@anneal/graph/files';
 
-import { ADAPTER_FILES } from '../peft/format.ts';
-import { type PeftAdapter, readPeftConfig } from '../peft/read.ts';
+import { ADAPTER_FILES } from './peft/format.ts';
+import { type PeftAdapter, readPeftConfig } from './peft/read.ts';
 
 /** A larger adapter_config.json is none. */
 const MAX_JSON_BYTES = 16 * 2 ** 20;
 
 /** An adapter folder of a project, and its files. */
 export function adapterFiles(root: string, from: string): { readonly dir: string; readonly files: readonly string[] } {
-  const dir = resolve(root, from);
-  return { dir, files: Object.values(ADAPTER_FILES).map((name) => join(dir, name)) };
+  const dir = resolvePath(root, from);
+  return { dir, files: Object.values(ADAPTER_FILES).map((name) => joinPath(dir, name)) };
 }
 
 /**
@@ -22,9 +19,9 @@ export function adapterFiles(root: string, from: string): { readonly dir: string
  * @throws AnnealError `ANNEAL_E_MODEL` when a file is missing or damaged, or describes something that is not computed.
  */
 export async function openAdapter(dir: string): Promise<PeftAdapter> {
-  const file = join(dir, ADAPTER_FILES.config);
+  const file = joinPath(dir, ADAPTER_FILES.config);
   const config = readPeftConfig(await readJson(file), file);
-  const weights = join(dir, ADAPTER_FILES.weights);
+  const weights = joinPath(dir, ADAPTER_FILES.weights);
   try {
     return { config, tensors: (await loadSafetensors(weights)).tensors, name: weights };
   } catch (cause) {
@@ -34,9 +31,9 @@ export async function openAdapter(dir: string): Promise<PeftAdapter> {
 
 async function readJson(file: string): Promise<unknown> {
   try {
-    const { size } = await stat(file);
-    if (size > MAX_JSON_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_JSON_BYTES} are read`);
-    return JSON.parse(await readFile(file, 'utf8')) as unknown;
+    const text = await readText(file, MAX_JSON_BYTES);
+    if (text === undefined) throw new Error('there is no such file');
+    return JSON.parse(text) as unknown;
   } catch (cause) {
     throw broken(file, 'the adapter cannot be read', cause);
   }
