@@ -8,7 +8,6 @@ import {
   GraphError,
   type Parameter,
   type Program,
-  rematerialize,
   type MemoryPlan,
   type PlannedProgram,
   type TensorSource,
@@ -16,11 +15,10 @@ import {
   writeOnnx,
 } from '@anneal/graph';
 import type { Channel } from './channel.ts';
-import { fuse, hasFixedWork } from './lower/fuse.ts';
-import { lower } from './lower/index.ts';
 import { peakRssBytes } from './memory.ts';
 import { planMemory } from './memory-plan/plan.ts';
 import { canMute, muted } from './mute.ts';
+import { modulesOf, optimizationOf, prepare } from './prepare.ts';
 import { OnnxProgram } from './program.ts';
 import type { CompileRequest, SessionConfig } from './protocol.ts';
 import { runtimeError } from './runtime-error.ts';
@@ -129,24 +127,4 @@ export class OnnxBackend implements Backend {
     const total = large.reduce((sum, parameter) => sum + bytes(parameter), 0);
     return total < INLINE_MODEL_BYTES ? undefined : this.#weights.place(large.map(({ data }) => data));
   }
-}
-
-/** Training programs come optimized; what the runtime alone can do is to compute from weights once. */
-function optimizationOf(graph: Graph, purpose: SessionConfig['purpose']): SessionConfig['optimization'] {
-  if (purpose === 'inference') return 'all';
-  return hasFixedWork(graph) ? 'basic' : 'disabled';
-}
-
-/** The graph that the runtime gets. */
-function prepare(source: Graph, { purpose, loss }: Pick<CompileOptions, 'purpose' | 'loss'>): Graph {
-  if (purpose !== 'training') return lower(source);
-  // Last of all: what is computed again looks like what could be computed once.
-  const fused = fuse(lower(source));
-  return loss === undefined ? fused : rematerialize(fused, loss);
-}
-
-function modulesOf(graph: Graph): Map<string, string> {
-  const modules = new Map<string, string>();
-  for (const { op, scope } of graph.nodes) if (!modules.has(op)) modules.set(op, scope);
-  return modules;
 }

@@ -2,7 +2,12 @@ import { type CompileOptions, type Graph, GraphError, type TensorSpec, type Valu
 import { checkEdgeType, fitsShape, staticSpec } from './interface.ts';
 import type { OutputSpec } from './protocol.ts';
 import { overwritable } from './overwrite.ts';
-import type { OnnxState } from './state.ts';
+
+/** What is to be known of a state. */
+export interface StateFacts {
+  readonly names: readonly string[];
+  readonly specs: ReadonlyMap<string, TensorSpec>;
+}
 
 /** How the inputs and outputs of a graph are tied to a state. */
 export interface Wiring {
@@ -17,7 +22,7 @@ export interface Wiring {
  * @throws GraphError `ANNEAL_E_BACKEND` when `updates` or `guard` name what is not there, `ANNEAL_E_DTYPE` or
  * `ANNEAL_E_SHAPE` when types do not fit.
  */
-export function wire(graph: Graph, state: OnnxState | undefined, options: CompileOptions, label: string): Wiring {
+export function wire(graph: Graph, state: StateFacts | undefined, options: CompileOptions, label: string): Wiring {
   const inputs = new Map<string, Value>();
   const stateInputs: string[] = [];
   for (const [name, value] of graph.inputs) {
@@ -32,7 +37,7 @@ export function wire(graph: Graph, state: OnnxState | undefined, options: Compil
 
 function outputSpecs(
   graph: Graph,
-  state: OnnxState | undefined,
+  state: StateFacts | undefined,
   { updates = {}, guard, inPlace = false }: CompileOptions,
   label: string,
 ): OutputSpec[] {
@@ -77,7 +82,7 @@ function fail(label: string, message: string, details: { readonly fix?: string }
   return new GraphError('ANNEAL_E_BACKEND', `"${label}": ${message}`, { ...details, at: { program: label } });
 }
 
-function checkState(label: string, { specs }: OnnxState, name: string, { dtype, shape }: Value): void {
+function checkState(label: string, { specs }: Pick<StateFacts, 'specs'>, name: string, { dtype, shape }: Value): void {
   const entry = specs.get(name) as TensorSpec;
   if (entry.dtype === dtype && fitsShape(entry.shape, shape)) return;
   throw new GraphError(
