@@ -6,6 +6,7 @@ import { formatError } from '../formats/error.ts';
 
 export { fileSource as openFile } from './file-source.ts';
 export { loadGguf } from './gguf.ts';
+export { loadOnnx } from './onnx.ts';
 export { loadSafetensors } from './safetensors.ts';
 
 /** The absolute path of a file or folder that is named from `root`. */
@@ -21,6 +22,11 @@ export function joinPath(folder: string, name: string): string {
 /** The folder that a file lies in. */
 export function folderOf(path: string): string {
   return dirname(path);
+}
+
+/** Whether there is a file. */
+export async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() === true;
 }
 
 /** Whether a path leads to a folder. */

@@ -1,7 +1,10 @@
 import { formatError } from '../formats/error.ts';
 import { type Gguf, readGguf } from '../formats/gguf/read.ts';
+import { locationProblem } from '../formats/onnx/external.ts';
+import { readOnnx, type ReadOnnxOptions } from '../formats/onnx/read.ts';
 import { readSafetensors, type Safetensors } from '../formats/safetensors/read.ts';
 import { memorySource } from '../formats/source.ts';
+import type { Graph } from '../ir.ts';
 import type { ByteSource } from '../tensor.ts';
 
 // The entry `@anneal/graph/files` in a page: paths are URLs, files are fetched. What is said in ../node/files.ts holds.
@@ -16,6 +19,10 @@ export function joinPath(folder: string, name: string): string {
 
 export function folderOf(path: string): string {
   return new URL('.', path).href;
+}
+
+export async function isFile(path: string): Promise<boolean> {
+  return (await request(path, 'HEAD')) !== undefined;
 }
 
 /** By its name: a server tells nothing of folders. */
@@ -49,13 +56,23 @@ export async function loadGguf(path: string): Promise<Gguf> {
   return readGguf(await openFile(path));
 }
 
+export async function loadOnnx(path: string, options: Omit<ReadOnnxOptions, 'external'> = {}): Promise<Graph> {
+  const folder = folderOf(path);
+  const external = async (location: string): Promise<ByteSource> => {
+    const problem = locationProblem(location);
+    if (problem !== undefined) throw formatError({ file: path }, `the external data cannot be used: ${problem}`);
+    return openFile(joinPath(folder, location));
+  };
+  return readOnnx(await openFile(path), { ...options, external });
+}
+
 function asFolder(url: string): string {
   return url.endsWith('/') ? url : `${url}/`;
 }
 
 /** `undefined` when the server has no such file. */
-async function request(url: string): Promise<Response | undefined> {
-  const response = await fetch(url).catch((cause: unknown) => {
+async function request(url: string, method: 'GET' | 'HEAD' = 'GET'): Promise<Response | undefined> {
+  const response = await fetch(url, { method }).catch((cause: unknown) => {
     throw formatError({ file: url }, `the file cannot be fetched: ${messageOf(cause)}`, { cause });
   });
   if (response.ok) return response;

@@ -11,9 +11,8 @@ export const onnxModel: PluginFactory<OnnxModelOptions> = definePlugin<OnnxModel
   options,
   after: ['tokenizer'],
   async setup(api, given) {
-    // Only here are files read: `importOnnx` also runs in a browser.
-    const { findOnnx, openOnnx } = await import('./node/load.ts');
-    const files = findOnnx(api.root, given.from, given.file);
+    const { findOnnx, openOnnx } = await import('./load.ts');
+    const files = await findOnnx(api.root, given.from, given.file);
     for (const file of [files.model, `${files.model}_data`, files.config]) api.dependsOn(file);
 
     api.hooks.model.resolveModel.tap(async (ctx): Promise<Model> => {

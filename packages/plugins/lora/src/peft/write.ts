@@ -20,10 +20,13 @@ const HEADS: Readonly<Record<string, readonly string[]>> = {
   TOKEN_CLS: ['classifier', 'score'],
 };
 
+/** What PEFT records of how an adapter was trained; options of `lora`. */
+export type AdapterFolderOptions = Partial<Pick<ResolvedOptions, 'loraDropout' | 'initLoraWeights'>>;
+
 /** Files of a PEFT adapter by name; `undefined` when the graph has no adapters. */
 export async function adapterFolder(
   graph: Graph,
-  options: Pick<ResolvedOptions, 'loraDropout' | 'initLoraWeights'>,
+  options: AdapterFolderOptions,
   taskKind: string,
 ): Promise<ReadonlyMap<string, Uint8Array | string> | undefined> {
   const state = adapterStateOf(graph);
@@ -44,7 +47,7 @@ export async function adapterFolder(
 /** `adapter_config.json` as PEFT 0.21 reads it. */
 function adapterConfig(
   { adapters, rslora, dora, modulesToSave }: AdapterState,
-  options: Pick<ResolvedOptions, 'loraDropout' | 'initLoraWeights'>,
+  { loraDropout = 0, initLoraWeights = true }: AdapterFolderOptions,
   taskType: string | undefined,
 ): string {
   const r = mostCommon(adapters.map((adapter) => adapter.r));
@@ -56,7 +59,7 @@ function adapterConfig(
     inference_mode: true,
     r,
     lora_alpha: alpha,
-    lora_dropout: options.loraDropout,
+    lora_dropout: loraDropout,
     // The full paths: exact on every reader, whatever the pattern was.
     target_modules: adapters.map(({ path }) => path),
     exclude_modules: null,
@@ -65,7 +68,7 @@ function adapterConfig(
     alpha_pattern: byPath(adapters, 'alpha', alpha),
     use_rslora: rslora,
     use_dora: dora,
-    init_lora_weights: options.initLoraWeights,
+    init_lora_weights: initLoraWeights,
     bias: 'none',
     fan_in_fan_out: false,
   };

@@ -1,1 +1,1 @@
-export { findOnnx, openOnnx, type OnnxFiles } from './load.ts';
+export { findOnnx, openOnnx, type OnnxFiles } from '../load.ts';

@@ -1,10 +1,6 @@
-import { existsSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-
 import { AnnealError, type JsonObject } from '@anneal/core';
 import { type Graph, tensor } from '@anneal/graph';
-import { loadOnnx } from '@anneal/graph/node';
+import { folderOf, isFile, joinPath, loadOnnx, readText, resolvePath } from '@anneal/graph/files';
 
 /** Where a model is. */
 export interface OnnxFiles {
@@ -22,11 +18,11 @@ const MAX_JSON_BYTES = 64 * 2 ** 20;
  *
  * @throws AnnealError `ANNEAL_E_MODEL` when there is no such file.
  */
-export function findOnnx(root: string, from: string, file: string): OnnxFiles {
-  const path = resolve(root, from);
-  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() === true;
-  const tried = isFile ? [path] : [join(path, 'onnx', file), join(path, file)];
-  const model = tried.find((candidate) => existsSync(candidate));
+export async function findOnnx(root: string, from: string, file: string): Promise<OnnxFiles> {
+  const path = resolvePath(root, from);
+  const inFolder = [joinPath(path, `onnx/${file}`), joinPath(path, file)];
+  const tried = path.endsWith('.onnx') && (await isFile(path)) ? [path] : inFolder;
+  const model = await firstFile(tried);
   if (model === undefined) {
     throw new AnnealError('ANNEAL_E_MODEL', `there is no ONNX model: looked for ${tried.join(' and ')}`, {
       path: ['from'],
@@ -34,8 +30,14 @@ export function findOnnx(root: string, from: string, file: string): OnnxFiles {
       fix: 'give an .onnx file, or a folder with onnx/model.onnx or model.onnx; `file` names another one in it',
     });
   }
-  const folders = [dirname(model), dirname(dirname(model))].map((dir) => join(dir, 'config.json'));
-  return { model, config: folders.find((candidate) => existsSync(candidate)) ?? (folders[0] as string) };
+  const folder = folderOf(model);
+  const configs = [joinPath(folder, 'config.json'), joinPath(folder, '../config.json')];
+  return { model, config: (await firstFile(configs)) ?? (configs[0] as string) };
+}
+
+async function firstFile(candidates: readonly string[]): Promise<string | undefined> {
+  for (const candidate of candidates) if (await isFile(candidate)) return candidate;
+  return undefined;
 }
 
 /**
@@ -64,15 +66,12 @@ export async function openOnnx(files: OnnxFiles): Promise<{ readonly graph: Grap
 
 /** `{}` when there is no such file. */
 async function readConfig(file: string): Promise<JsonObject> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return {};
+  const text = await readText(file, MAX_JSON_BYTES).catch((error: unknown) => {
     throw new AnnealError('ANNEAL_E_MODEL', `the file cannot be read: ${String(error)}`, { file, cause: error });
-  }
+  });
+  if (text === undefined) return {};
   try {
-    const value: unknown = text.length > MAX_JSON_BYTES ? undefined : JSON.parse(text);
+    const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
   } catch (error) {
     throw new AnnealError('ANNEAL_E_MODEL', 'the file is not valid JSON', { file, cause: error });

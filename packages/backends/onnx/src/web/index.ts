@@ -1,0 +1,1 @@
+export { webBackend, webBackend as openBackend, type WebBackendOptions } from './backend.ts';
