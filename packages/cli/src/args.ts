@@ -2,21 +2,30 @@ import { parseArgs } from 'node:util';
 
 /** An option of the command line. */
 export interface OptionSpec {
+  /** `boolean`: a flag; `string`: takes a value. */
   readonly type: 'string' | 'boolean';
+  /** One letter. */
   readonly short?: string;
+  /** May be given several times. */
   readonly multiple?: boolean;
   /** What the value is, in the help: `<file>`. */
   readonly value?: string;
+  /** One line for the help. */
   readonly about: string;
 }
 
+/** A word after `anneal`. */
 export type CommandName = 'build' | 'eval' | 'init' | 'plan' | 'inspect' | 'schema' | 'doctor';
 
+/** A command, as the help tells it. */
 export interface CommandSpec {
+  /** One line for the help. */
   readonly about: string;
   /** Positional arguments as the help shows them; `…` at the end takes any number. */
   readonly args: readonly string[];
+  /** Besides those of every command. */
   readonly options: Readonly<Record<string, OptionSpec>>;
+  /** Whole command lines. */
   readonly examples?: readonly string[];
 }
 
@@ -37,6 +46,7 @@ export const GLOBAL_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   version: { type: 'boolean', short: 'v', about: 'Show the version' },
 };
 
+/** Every command with its options: parser, help and documentation read this. */
 export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
   build: {
     about: 'Run the config: data, model, training, compression, evaluation, output',

@@ -6,7 +6,9 @@ import type { Style } from './ui/style.ts';
 
 /** What the commands need of core; tests put something else in its place. */
 export interface Services {
+  /** As in core. */
   loadConfig(options: LoadOptions): Promise<ResolvedConfig>;
+  /** As in core. */
   createPipeline(
     config: ResolvedConfig,
     options: { readonly onEvent?: ((event: RunEvent) => void) | undefined },

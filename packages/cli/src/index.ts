@@ -1,4 +1,4 @@
-export { type CommandName, COMMANDS } from './args.ts';
+export { type CommandName, COMMANDS, type CommandSpec, type OptionSpec } from './args.ts';
 export type { Services } from './context.ts';
 export { type Asker, type Io, type Out, processIo, type StopSignal } from './io.ts';
 export { main } from './main.ts';

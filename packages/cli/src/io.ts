@@ -2,28 +2,42 @@ import process from 'node:process';
 
 /** A stream that text is written to. */
 export interface Out {
+  /** Appends. */
   write(text: string): unknown;
+  /** Whether a person looks at it. */
   readonly isTTY?: boolean | undefined;
+  /** Width of the terminal. */
   readonly columns?: number | undefined;
+  /** Height of the terminal. */
   readonly rows?: number | undefined;
+  /** Hears when the terminal changes its size. */
   on?(event: 'resize', listener: () => void): unknown;
+  /** Hears no more. */
   off?(event: 'resize', listener: () => void): unknown;
 }
 
+/** What asks a process to end. */
 export type StopSignal = 'SIGINT' | 'SIGTERM';
 
 /** Questions on the terminal; `undefined` as an answer: the user wants to stop. */
 export interface Asker {
+  /** A line; `fallback` when it is left empty. */
   text(message: string, fallback: string): Promise<string | undefined>;
+  /** One of several. */
   choose(message: string, choices: readonly string[], fallback: string): Promise<string | undefined>;
+  /** Yes or no. */
   confirm(message: string, fallback: boolean): Promise<boolean | undefined>;
 }
 
 /** All that the command has to do with the process that it runs in. */
 export interface Io {
+  /** Absolute folder that relative paths start from. */
   readonly cwd: string;
+  /** Environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Takes results. */
   readonly stdout: Out;
+  /** Takes progress and messages. */
   readonly stderr: Out;
   /** Asks the user; `undefined` when there is nobody to ask. */
   readonly asker: (() => Promise<Asker>) | undefined;

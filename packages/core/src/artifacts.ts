@@ -16,10 +16,12 @@ export class Artifacts {
     this.#entries.set(name, typeof data === 'string' ? new TextEncoder().encode(data) : data);
   }
 
+  /** Keeps JSON as text. */
   setJson(name: string, value: JsonValue): void {
     this.set(name, JSON.stringify(value));
   }
 
+  /** Whether something of that name was made. */
   has(name: string): boolean {
     return this.#entries.has(name);
   }
@@ -36,18 +38,22 @@ export class Artifacts {
     return data;
   }
 
+  /** The same as UTF-8 text. */
   text(name: string): string {
     return new TextDecoder().decode(this.get(name));
   }
 
+  /** The same as JSON. */
   json<T extends JsonValue>(name: string): T {
     return JSON.parse(this.text(name)) as T;
   }
 
+  /** Names with bytes, in the order in which they were set. */
   entries(): IterableIterator<[name: string, data: Uint8Array]> {
     return this.#entries.entries();
   }
 
+  /** Names, in the order in which they were set. */
   names(): IterableIterator<string> {
     return this.#entries.keys();
   }

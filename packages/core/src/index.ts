@@ -34,6 +34,8 @@ export {
 export type { Batch, DataReport, Dataset, Feature, Row, Sample, SplitName } from './data/types.ts';
 export type { Model } from './model.ts';
 export type { Evaluator, Figure, FigureAxis, Metric, Metrics, TargetSpec, Task } from './task.ts';
+export type { Int8Report } from './train/int8.ts';
+export type { MemoryParts, MemoryReport } from './train/memory.ts';
 export type {
   EvaluationStep,
   LrScheduler,

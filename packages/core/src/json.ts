@@ -6,4 +6,5 @@ export type JsonValue =
   | null
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue | undefined };
+/** JSON with names. */
 export type JsonObject = { readonly [key: string]: JsonValue | undefined };

@@ -3,6 +3,7 @@ import type { PhaseName, RunEvent } from './observe/events.ts';
 import type { Report } from './report/types.ts';
 import type { Metrics } from './task.ts';
 
+/** How a pipeline runs. */
 export interface RunOptions {
   /** Stops the run: the checkpoint is written, the cache and the output folder stay whole. */
   readonly signal?: AbortSignal | undefined;
@@ -14,7 +15,9 @@ export interface RunOptions {
   readonly force?: boolean | undefined;
 }
 
+/** What a run found. */
 export interface RunResult {
+  /** As written to `report.json`. */
   readonly report: Report;
   /** Absolute folder of the result; `undefined` when no stage of the run emits. */
   readonly outDir: string | undefined;
@@ -24,10 +27,13 @@ export interface RunResult {
 
 /** What one phase of one stage would do. */
 export interface PlanEntry {
+  /** Name of the stage. */
   readonly stage: string;
+  /** What would be done. */
   readonly phase: PhaseName;
   /** Cache key, 64 hex digits. */
   readonly key: string;
+  /** Whether the result is there already. */
   readonly cached: boolean;
   /** Plugins that take part. */
   readonly plugins: readonly string[];
@@ -35,15 +41,19 @@ export interface PlanEntry {
 
 /** A tap as `anneal inspect hooks` prints it. */
 export interface TapListing {
+  /** Name of the stage. */
   readonly stage: string;
   /** `train.transformLoss`. */
   readonly hook: string;
+  /** How results are used: `bail`, `waterfall` … */
   readonly kind: string;
+  /** Who tapped. */
   readonly plugin: string;
   /** The tap's own stage number. */
   readonly order: number;
 }
 
+/** What {@link Pipeline.evaluate} measures. */
 export interface EvaluateOptions extends Pick<RunOptions, 'signal' | 'onEvent'> {
   /** Folder in transformers.js layout. @defaultValue the config's `outDir` */
   readonly dir?: string | undefined;
@@ -64,8 +74,11 @@ export interface Prediction {
   readonly outputs: Readonly<Record<string, readonly number[]>>;
 }
 
+/** What an emitted model does. */
 export interface EvaluateResult {
+  /** Of the test split; `undefined` for given rows. */
   readonly metrics: Metrics | undefined;
+  /** In the order of the rows. */
   readonly predictions: readonly Prediction[];
 }
 
@@ -73,10 +86,12 @@ export interface EvaluateResult {
 export interface Pipeline extends AsyncDisposable {
   /** What would run and what is cached; computes nothing heavy. */
   plan(options?: Pick<RunOptions, 'stages'>): Promise<readonly PlanEntry[]>;
+  /** Runs what is not cached. @throws AnnealError */
   run(options?: RunOptions): Promise<RunResult>;
   /** Evaluates an emitted folder. */
   evaluate(options?: EvaluateOptions): Promise<EvaluateResult>;
   /** Every tap in its final order. */
   taps(): readonly TapListing[];
+  /** Stops runs that are under way, and waits for them. */
   close(): Promise<void>;
 }

@@ -5,17 +5,21 @@ import type { EvaluationStep, StepContext } from './train/types.ts';
 
 /** A measured quantity. */
 export interface Metric {
+  /** What was measured. */
   readonly value: number;
   /** 95 % confidence interval, e.g. by bootstrap over rows. */
   readonly ci95?: readonly [low: number, high: number] | undefined;
   /** Which way is better; without it nobody says that a change made it worse. */
   readonly better?: 'higher' | 'lower' | undefined;
 }
+/** By name. */
 export type Metrics = Readonly<Record<string, Metric>>;
 
 /** A tensor that training needs besides the model's inputs. Shape without the batch axis; `'sequence'` is padded. */
 export interface TargetSpec {
+  /** Of the elements. */
   readonly dtype: DType;
+  /** Without the batch axis. */
   readonly shape: readonly (number | 'sequence')[];
   /** @defaultValue `0` */
   readonly pad?: number | undefined;
@@ -48,9 +52,13 @@ export type Figure =
       readonly columns: readonly string[];
       readonly rows: readonly (readonly (string | number)[])[];
     };
+/** An axis of a chart. */
 export interface FigureAxis {
+  /** With its unit. */
   readonly label: string;
+  /** Else the points decide. */
   readonly min?: number | undefined;
+  /** Else the points decide. */
   readonly max?: number | undefined;
 }
 
@@ -87,6 +95,7 @@ export interface Task {
    * @defaultValue the model's outputs
    */
   traceEvaluation?(outputs: Readonly<Record<string, Value>>, step: EvaluationStep): Readonly<Record<string, Value>>;
+  /** Collects one split. */
   evaluator(): Evaluator;
   /** The metric by which early stopping and the best checkpoint are chosen. */
   readonly monitor: { readonly metric: string; readonly mode: 'min' | 'max' };

@@ -5,8 +5,11 @@ import type { TensorData, TensorSource } from './tensor.ts';
 /** Tensors by input or output name. */
 export type Tensors = Readonly<Record<string, TensorData>>;
 
+/** What a tensor is like, without its elements. */
 export interface TensorSpec {
+  /** Of the elements. */
   readonly dtype: DType;
+  /** Outermost axis first. */
   readonly shape: readonly number[];
 }
 
@@ -36,6 +39,7 @@ export interface DeviceProbe {
   readonly gflops?: number | undefined;
 }
 
+/** How a graph is compiled. */
 export interface CompileOptions {
   /** Tensors that live with the backend. Graph inputs of these names are fed from it. */
   readonly state?: BackendState | undefined;
@@ -70,6 +74,7 @@ export interface CompileOptions {
  * optimizer moments. Programs of one backend may share one state.
  */
 export interface BackendState {
+  /** Of the entries. */
   readonly names: readonly string[];
   /** Copies of the given entries (all when absent). */
   read(names?: readonly string[]): Promise<Record<string, TensorData>>;
@@ -77,12 +82,15 @@ export interface BackendState {
   write(tensors: Tensors): Promise<void>;
   /** Fills entries with zeros. */
   clear(names: readonly string[]): Promise<void>;
+  /** Frees the entries; programs must not use them any more. */
   dispose(): Promise<void>;
 }
 
 /** A compiled graph. Runs of one program are serialised in call order. */
 export interface Program {
+  /** What is to be fed, by name; `undefined` where the shape is not static. */
   readonly inputs: ReadonlyMap<string, TensorSpec | undefined>;
+  /** Names of what a run returns. */
   readonly outputs: readonly string[];
   /**
    * Runs once. `feeds` gives every graph input that is not in the state; the result has every output that is not an
@@ -91,11 +99,13 @@ export interface Program {
    * @throws GraphError `ANNEAL_E_BACKEND` with the runtime's own message as cause.
    */
   run(feeds: Tensors): Promise<Record<string, TensorData>>;
+  /** Frees the program. */
   dispose(): Promise<void>;
 }
 
 /** A program that is to be compiled, with what {@link CompileOptions} would say. Shapes are static. */
 export interface PlannedProgram extends Pick<CompileOptions, 'updates' | 'purpose' | 'inPlace' | 'loss'> {
+  /** What it computes. */
   readonly graph: Graph;
 }
 
@@ -113,7 +123,9 @@ export interface MemoryPlan {
 
 /** Executes graphs. The same interface serves training, evaluation and audits. */
 export interface Backend {
+  /** Who computes, and on what. */
   readonly info: BackendInfo;
+  /** Makes a graph ready to run. @throws GraphError `ANNEAL_E_BACKEND` for what the runtime refuses */
   compile(graph: Graph, options?: CompileOptions): Promise<Program>;
   /** Tensors whose bytes lie elsewhere are read one after the other; `zeros` are entries that need not be sent. */
   createState(
@@ -124,5 +136,6 @@ export interface Backend {
   planMemory?(programs: readonly PlannedProgram[], state: Readonly<Record<string, TensorSpec>>): MemoryPlan;
   /** Resident memory of whatever executes, now and at its peak, in bytes, where it can be told. */
   memory(): Promise<{ readonly rssBytes?: number | undefined; readonly peakRssBytes: number | undefined }>;
+  /** Frees all programs and states. */
   close(): Promise<void>;
 }

@@ -20,8 +20,11 @@ import { type TensorData, tensor, type TensorSource } from './tensor.ts';
 /** Longest constant that rules look into: shapes, axes and the like, of which tensors have a few. */
 const MAX_VECTOR = 4096;
 
+/** What a node has besides operator and inputs. */
 export interface NodeOptions {
+  /** @defaultValue `''`, ai.onnx */
   readonly domain?: string | undefined;
+  /** As ONNX defines them for the operator. */
   readonly attributes?: Attributes | undefined;
   /** Number of outputs, or which of them are wanted. @defaultValue `1` */
   readonly outputs?: number | readonly boolean[] | undefined;
@@ -31,16 +34,19 @@ export interface NodeOptions {
   readonly scope?: string | undefined;
   /** See `Node.name`. */
   readonly name?: string | undefined;
+  /** Of the file that it came from. */
   readonly unknown?: UnknownFields | undefined;
   /** Output types for operators that have no inference rule. */
   readonly types?: readonly TensorType[] | undefined;
 }
 
+/** What a parameter has besides name and data. */
 export interface ParameterOptions {
   /** @defaultValue `false` */
   readonly trainable?: boolean | undefined;
   /** See {@link Parameter.transposed}. @defaultValue `false` */
   readonly transposed?: boolean | undefined;
+  /** Of the file that it came from. */
   readonly unknown?: UnknownFields | undefined;
 }
 

@@ -4,6 +4,7 @@ import { lossInChunks } from './loss/chunked.ts';
 import { weightFactor } from './loss/factors.ts';
 import type { Ops } from './ops/types.ts';
 
+/** How {@link chunkedCrossEntropy} goes about it. */
 export interface ChunkedCrossEntropyOptions {
   /** Tokens whose logits exist at a time. @defaultValue `256` */
   readonly chunk?: number | undefined;

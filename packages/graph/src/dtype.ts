@@ -27,6 +27,7 @@ export type DType =
   | 'complex64'
   | 'complex128';
 
+/** Elements of a tensor in memory. */
 export type TypedArray =
   | Float32Array
   | Float64Array
@@ -45,11 +46,13 @@ interface TypedArrayConstructor {
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): TypedArray;
 }
 
+/** What an element type is. */
 export interface DTypeInfo {
   /** `TensorProto.DataType` number. */
   readonly onnx: number;
   /** Bits per element: 4-bit and 2-bit elements are packed, little end first. `0` for strings. */
   readonly bits: number;
+  /** What arithmetic applies. */
   readonly kind: 'float' | 'int' | 'uint' | 'bool' | 'complex' | 'string';
   /** The array that holds the raw elements (16-bit floats as their bits, packed types as bytes). */
   readonly array: TypedArrayConstructor;
@@ -94,6 +97,7 @@ export function dtypeFromOnnx(code: number): DType | undefined {
   return byOnnx.get(code);
 }
 
+/** Whether an element type is a floating-point number. */
 export function isFloat(dtype: DType): boolean {
   return DTYPES[dtype].kind === 'float';
 }

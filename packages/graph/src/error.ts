@@ -9,19 +9,25 @@ export type GraphErrorCode =
   | 'ANNEAL_E_SYMBOLIC_DIM'
   | 'ANNEAL_E_BACKEND';
 
+/** What an error knows besides code and message. */
 export interface GraphErrorDetails {
   /** One line: what to do about it. */
   readonly fix?: string | undefined;
   /** Where: node, module path, file, byte offset … */
   readonly at?: Readonly<Record<string, string | number>> | undefined;
+  /** What was caught. */
   readonly cause?: unknown;
 }
 
 /** An error with a code and data, for programs and for people. Core's `AnnealError` has the same fields. */
 export class GraphError extends Error {
+  /** As errors of core: `isAnnealError` recognises both. */
   override readonly name: string = 'AnnealError';
+  /** What went wrong, for programs. */
   readonly code: GraphErrorCode;
+  /** One line: what to do about it. */
   readonly fix: string | undefined;
+  /** Where: a module path, a file, an offset. */
   readonly at: Readonly<Record<string, string | number>> | undefined;
 
   constructor(code: GraphErrorCode, message: string, details: GraphErrorDetails = {}) {

@@ -32,6 +32,7 @@ const FORMATS: Readonly<Record<SmallFloat, FloatFormat>> = {
   float4e2m1: { exponentBits: 2, mantissaBits: 1, bias: 1, max: 6, specials: 'none' },
 };
 
+/** Whether an element type is float16 or bfloat16. */
 export function isSmallFloat(dtype: DType): dtype is SmallFloat {
   return Object.hasOwn(FORMATS, dtype);
 }

@@ -4,6 +4,7 @@ import type { TensorData, TensorSource } from './tensor.ts';
 
 /** A dimension: a number, or a symbol such as `'batch'` that `bind` replaces by a number. */
 export type Dim = number | string;
+/** Sizes, outermost axis first. */
 export type Shape = readonly Dim[];
 
 /**
@@ -11,8 +12,11 @@ export type Shape = readonly Dim[];
  * a hint that writers make unique.
  */
 export class Value {
+  /** A hint that writers make unique. */
   readonly name: string;
+  /** Of the elements. */
   readonly dtype: DType;
+  /** Symbols are sizes that are left open. */
   readonly shape: Shape;
 
   constructor(name: string, dtype: DType, shape: Shape) {
@@ -56,6 +60,7 @@ export type Attribute =
   | { readonly tensor: TensorData }
   | { readonly graph: Graph };
 
+/** By name. */
 export type Attributes = Readonly<Record<string, Attribute>>;
 
 /** Fields of a file that the schema here does not know, as protobuf has them: written again as they were. */
@@ -75,17 +80,21 @@ export interface Node {
   readonly inputs: readonly (Value | undefined)[];
   /** `undefined` where an optional output is not wanted. */
   readonly outputs: readonly (Value | undefined)[];
+  /** As ONNX defines them for the operator. */
   readonly attributes: Attributes;
   /** Module path of the layer it belongs to, e.g. `bert.encoder.layer.0.attention.self.query`; `''` when unknown. */
   readonly scope: string;
   /** Its name in the file that it came from, for people: nothing refers to it, and it need not be unique. */
   readonly name?: string | undefined;
+  /** Of the file that it came from. */
   readonly unknown?: UnknownFields | undefined;
 }
 
 /** A named weight. Its key in `Graph.parameters` is the module path as in the source checkpoint. */
 export interface Parameter {
+  /** The weight as nodes use it. */
   readonly value: Value;
+  /** Its elements, or where they lie. */
   readonly data: TensorSource;
   /** Whether training changes it. */
   readonly trainable: boolean;
@@ -94,6 +103,7 @@ export interface Parameter {
    * PyTorch checkpoints. Writers of checkpoints transpose back.
    */
   readonly transposed: boolean;
+  /** Of the file that it came from. */
   readonly unknown?: UnknownFields | undefined;
 }
 
@@ -102,16 +112,23 @@ export interface Parameter {
  * `nodes` are in topological order.
  */
 export interface Graph {
+  /** For people. */
   readonly name: string;
   /** Version of each operator set, by domain. */
   readonly opsets: Readonly<Record<string, number>>;
+  /** What a run is fed, by name. */
   readonly inputs: ReadonlyMap<string, Value>;
+  /** What a run returns, by name. */
   readonly outputs: ReadonlyMap<string, Value>;
+  /** In an order in which they can run. */
   readonly nodes: readonly Node[];
+  /** Weights by module path. */
   readonly parameters: ReadonlyMap<string, Parameter>;
+  /** Elements of values that nothing changes. */
   readonly constants: ReadonlyMap<Value, TensorData>;
   /** Free-form properties, kept in ONNX `metadata_props`. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Of the file that it came from. */
   readonly unknown?: UnknownFields | undefined;
 }
 

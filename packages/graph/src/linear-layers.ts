@@ -6,7 +6,9 @@ export interface LinearLayer {
   readonly path: string;
   /** Name of the weight in `Graph.parameters`, `[in, out]`. */
   readonly weight: string;
+  /** Size of its input. */
   readonly inDim: number;
+  /** Size of its output. */
   readonly outDim: number;
 }
 

@@ -4,9 +4,11 @@ import { encodeFloat, isSmallFloat } from './float16.ts';
 
 /** A tensor in memory: row-major elements; `float16`/`bfloat16` as their bits, 4-bit types packed two a byte. */
 export interface TensorData {
+  /** Of the elements. */
   readonly dtype: DType;
   /** Static shape; `[]` is a scalar. */
   readonly shape: readonly number[];
+  /** Row by row. */
   readonly data: TypedArray;
 }
 
@@ -14,6 +16,7 @@ export interface TensorData {
 export interface ByteSource {
   /** Shown in errors: a path or URL. */
   readonly name: string;
+  /** In bytes. */
   readonly size: number;
   /** Exactly `length` bytes from `offset`. Rejects when the range is outside the source. */
   read(offset: number, length: number): Promise<Uint8Array>;
@@ -23,13 +26,17 @@ export interface ByteSource {
 
 /** A tensor whose bytes stay where they are until asked for. */
 export interface LazyTensor {
+  /** Of the elements. */
   readonly dtype: DType;
+  /** Outermost axis first. */
   readonly shape: readonly number[];
+  /** Where the bytes lie. */
   readonly source: ByteSource;
   /** Byte offset of the first element in `source`. */
   readonly offset: number;
 }
 
+/** Elements in memory, or where they lie. */
 export type TensorSource = TensorData | LazyTensor;
 
 /** Number of elements of a static shape. */
@@ -116,6 +123,7 @@ export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: U
   };
 }
 
+/** Whether the elements lie elsewhere. */
 export function isLazy(t: TensorSource): t is LazyTensor {
   return 'source' in t;
 }

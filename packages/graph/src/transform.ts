@@ -19,13 +19,17 @@ export type ParameterRewriter = (name: string, parameter: Parameter, g: GraphBui
 /** Replaces one input while a graph is copied: returns its value in the new graph, or `undefined` to keep it. */
 export type InputRewriter = (name: string, value: Value, g: GraphBuilder) => Value | undefined;
 
+/** How {@link inline} copies. */
 export interface InlineOptions {
   /** Values for the graph's inputs; those left out are declared as inputs of the new graph. */
   readonly inputs?: Readonly<Record<string, Value>> | undefined;
   /** Numbers (or other symbols) for symbolic dimensions. */
   readonly dims?: Readonly<Record<string, Dim>> | undefined;
+  /** What a node becomes. */
   readonly node?: NodeRewriter | undefined;
+  /** What an input becomes. */
   readonly input?: InputRewriter | undefined;
+  /** What a parameter becomes. */
   readonly parameter?: ParameterRewriter | undefined;
 }
 

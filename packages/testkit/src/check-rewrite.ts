@@ -23,9 +23,11 @@ export interface RewriteCase {
   readonly feeds?: Tensors | undefined;
   /** How often the rule applies; `0` where it must not. @defaultValue `1` */
   readonly times?: number | undefined;
+  /** Of outputs. */
   readonly tolerance?: Tolerance | undefined;
 }
 
+/** How {@link checkRewrite} goes about it. */
 export interface CheckRewriteOptions {
   /**
    * Computes the outputs of the graph before the rule, where the reference interpreter does not know its operators.

@@ -2,7 +2,9 @@ import { type TensorData, toNumbers } from '@anneal/graph';
 
 /** The largest accepted difference from an expected value `e`: `absolute + relative · |e|`. */
 export interface Tolerance {
+  /** @defaultValue `0` */
   readonly absolute: number;
+  /** Of the expected element. @defaultValue `0` */
   readonly relative: number;
 }
 

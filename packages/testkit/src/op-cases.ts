@@ -26,8 +26,11 @@ import { seededRandom, seedOf } from './seeded.ts';
 export interface OpCase {
   /** `Operator: what is special about it`; unique. */
   readonly name: string;
+  /** Key of the operator. */
   readonly op: OpKey;
+  /** One node, with what it needs. */
   readonly graph: Graph;
+  /** Seeded inputs. */
   readonly feeds: Readonly<Record<string, TensorData>>;
   /** How far a backend may be from the reference, by output. */
   readonly tolerance: Readonly<Record<string, Tolerance>>;

@@ -31,6 +31,7 @@ export interface PluginUnderTest {
   readonly phase: PhaseContext;
 }
 
+/** Where a plugin is set up. */
 export interface SetupPluginOptions {
   /** Folder of the config. @defaultValue `'/'` */
   readonly root?: string | undefined;

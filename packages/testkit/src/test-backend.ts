@@ -5,10 +5,13 @@ import { type OpCase, opCases } from './op-cases.ts';
 
 /** One test: it passes when `run` resolves. */
 export interface BackendTest {
+  /** As test runners show it, and as `xfails` name it. */
   readonly name: string;
+  /** Rejects when the backend fails. */
   readonly run: () => Promise<void>;
 }
 
+/** How {@link testBackend} runs. */
 export interface TestBackendOptions {
   /**
    * Tests that the backend is known to fail, and why: `{ 'Mod: fmod of floats': 'no kernel for floats' }`. A name that

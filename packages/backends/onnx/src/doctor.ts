@@ -9,7 +9,9 @@ export interface OnnxDoctorReport {
   readonly runtime: string;
   /** Execution providers that this build of the runtime knows, and whether their libraries came with it. */
   readonly providers: readonly Provider[];
+  /** The one that `auto` is. */
   readonly device: string;
+  /** Threads per operator. */
   readonly threads: number | undefined;
   /** Whether a small product came out exactly right. */
   readonly computes: boolean;

@@ -2,8 +2,11 @@ import { type Backend, GraphBuilder, sizeOf, tensor, type TensorData, zeros } fr
 
 /** The product `op(a)[m, k] @ op(b)[k, n]`, all float32. */
 export interface GemmShape {
+  /** Rows of the left factor. */
   readonly m: number;
+  /** Columns of the left factor, rows of the right one. */
   readonly k: number;
+  /** Columns of the right factor. */
   readonly n: number;
   /** The first operand is stored as `[k, m]`, as in the gradient of a weight. @defaultValue `false` */
   readonly transposeA?: boolean | undefined;
@@ -11,6 +14,7 @@ export interface GemmShape {
   readonly transposeB?: boolean | undefined;
 }
 
+/** How a product is timed. */
 export interface GemmOptions {
   /** At least this many runs. @defaultValue `5` */
   readonly runs?: number | undefined;
@@ -23,7 +27,9 @@ export interface GemmRate extends GemmShape {
   readonly gflops: number;
   /** The same of the fastest run: what the machine reaches when nothing else runs on it. */
   readonly bestGflops: number;
+  /** Of one product, milliseconds. */
   readonly medianMs: number;
+  /** Products that were timed. */
   readonly runs: number;
 }
 

@@ -44,7 +44,9 @@ export interface CompileRequest {
   readonly muted: boolean;
 }
 
+/** An execution provider as ONNX Runtime knows it. */
 export interface Provider {
+  /** E.g. `cpu`. */
   readonly name: string;
   /** Whether its libraries are in the npm package. */
   readonly bundled: boolean;

@@ -10,6 +10,7 @@ import { userSchema } from './schema.ts';
 export interface DescribedPlugin {
   /** As a config names it: `lora`. */
   readonly name: string;
+  /** Of its options. */
   readonly schema: StandardSchemaV1;
 }
 

@@ -131,7 +131,9 @@ export async function collectLayers(
 
 /** A value of the config and the layer that it came from. */
 export interface ConfigOrigin {
+  /** Keys from the top. */
   readonly path: readonly string[];
+  /** What holds in the end. */
   readonly value: unknown;
   /** Name of the layer. */
   readonly source: string;

@@ -5,6 +5,7 @@ import { findConfig, readConfig } from './files.ts';
 import { type ResolveOptions, resolveRaw } from './resolve.ts';
 import type { ResolvedConfig } from './types.ts';
 
+/** Where {@link loadConfig} looks and what it puts on top. */
 export interface LoadOptions extends Pick<ResolveOptions, 'mode' | 'command' | 'set'> {
   /** Where the search starts, and what a relative `file` is relative to. @defaultValue the working directory */
   readonly cwd?: string | undefined;

@@ -15,6 +15,7 @@ import { resolvePlugins } from './plugins.ts';
 import { overridesSchema } from './schema.ts';
 import type { ConfigLayer, ResolvedConfig, UserConfigExport } from './types.ts';
 
+/** Where a config stands and what is put on top. */
 export interface ResolveOptions {
   /** Folder that relative paths and plugin names start from. @defaultValue the working directory */
   readonly root?: string | undefined;

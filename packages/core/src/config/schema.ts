@@ -161,7 +161,10 @@ const train = tied<TrainConfig>()(
       earlyStopping: about(
         'Stop when the monitored metric has not improved for so many evaluations.',
         v.strictObject(
-          { patience: count, minDelta: v.optional(notNegative) },
+          {
+            patience: v.pipe(count, v.description('Evaluations without improvement that end it.')),
+            minDelta: about('How much better than the best an evaluation must be.', notNegative),
+          },
           'must be an object such as { patience: 2 }',
         ),
       ),

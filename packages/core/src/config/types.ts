@@ -13,8 +13,11 @@ export type PluginInput =
   | null
   | undefined;
 
+/** What a config says of its backend. */
 export interface OpenBackendOptions {
+  /** A name, or `auto`. */
   readonly device: string;
+  /** Threads per operator; `undefined`: the backend's choice. */
   readonly threads: number | undefined;
   /** Absolute folder of the config: what a device needs may be installed there. */
   readonly root: string;
@@ -29,6 +32,7 @@ export interface StageConfig {
   from?: string | undefined;
   /** Plugins of this stage only, after the build's own. */
   plugins?: readonly PluginInput[] | undefined;
+  /** Which rows this stage trains on. */
   data?: StageDataConfig | undefined;
   /** `false` skips training. */
   train?: TrainConfig | false | undefined;
@@ -38,6 +42,7 @@ export interface StageConfig {
   emit?: boolean | undefined;
 }
 
+/** A part of the dataset. */
 export interface StageDataConfig {
   /** Rows of the training and validation splits that this stage uses: column to accepted value or values. */
   where?: Readonly<Record<string, string | number | readonly (string | number)[]>> | undefined;
@@ -59,6 +64,7 @@ export interface UserConfig {
   name?: string | undefined;
   /** Paths or packages of configs that this one builds on. */
   extends?: string | readonly string[] | undefined;
+  /** In order; every stage has them. */
   plugins?: readonly PluginInput[] | undefined;
   /** Stages in order. @defaultValue one stage, `main` */
   stages?: Readonly<Record<string, StageConfig>> | undefined;
@@ -66,6 +72,7 @@ export interface UserConfig {
   train?: TrainConfig | undefined;
   /** What the build must reach: `{ accuracy: '>= 0.97', 'size.ratio': '<= 0.35' }`. */
   gates?: Readonly<Record<string, string>> | undefined;
+  /** How variants are measured. */
   evaluate?: EvaluateConfig | undefined;
   /** `onnx`, `tfjs`, a package name, or a function that opens one. @defaultValue `'onnx'` */
   backend?: string | BackendFactory | undefined;
@@ -91,35 +98,52 @@ export interface ConfigEnv {
   readonly mode: string;
 }
 
+/** A config that depends on command and mode. */
 export type UserConfigFn = (env: ConfigEnv) => UserConfig | Promise<UserConfig>;
 /** All that a config file may export. */
 export type UserConfigExport = UserConfig | Promise<UserConfig> | UserConfigFn;
 
 /** A stage with every default filled in and its plugins resolved. */
 export interface ResolvedStage {
+  /** Its key in `stages`. */
   readonly name: string;
+  /** The earlier stage whose model it starts from. */
   readonly from: string | undefined;
+  /** The build's own, then the stage's. */
   readonly plugins: readonly Plugin[];
+  /** Which rows it trains on. */
   readonly data: StageDataConfig;
+  /** With defaults; `false`: no training. */
   readonly train: TrainConfig | false;
+  /** Whether it is measured on the test split. */
   readonly evaluate: boolean;
+  /** Whether it is written to the output folder. */
   readonly emit: boolean;
 }
 
 /** The config as the pipeline uses it. */
 export interface ResolvedConfig {
+  /** Name of the build. */
   readonly name: string;
   /** Absolute folder that relative paths in the config start from. */
   readonly root: string;
   /** Absolute path of the config file, when there is one. */
   readonly file: string | undefined;
+  /** `production`, or what `--mode` says. */
   readonly mode: string;
+  /** In order. */
   readonly stages: readonly ResolvedStage[];
+  /** Conditions by metric. */
   readonly gates: Readonly<Record<string, string>>;
+  /** How variants are measured. */
   readonly evaluate: { readonly batchSize: number; readonly latencyRuns: number };
+  /** A name, or what opens one. */
   readonly backend: string | BackendFactory;
+  /** A name, or `auto`. */
   readonly device: string;
+  /** Threads per operator; `undefined`: the backend's choice. */
   readonly threads: number | undefined;
+  /** Seed of everything random. */
   readonly seed: number;
   /** Absolute. */
   readonly outDir: string;

@@ -10,10 +10,13 @@ export type SplitName = 'train' | 'validation' | 'test' | (string & {});
 
 /** Rows by {@link SplitName}, and what is worth reporting about how they came to be. */
 export interface Dataset {
+  /** In order of the names. */
   readonly splits: Readonly<Record<string, readonly Row[]>>;
+  /** Goes to the report of the build. */
   readonly report: DataReport;
 }
 
+/** How rows came to be; a section of the report. */
 export interface DataReport {
   /** Rows that the sources gave. */
   readonly rowsIn: number;
@@ -21,6 +24,7 @@ export interface DataReport {
   readonly dropped: Readonly<Record<string, number>>;
   /** A few dropped rows for a reader: reason, id, excerpt … */
   readonly samples: readonly JsonObject[];
+  /** Rows by split. */
   readonly splits: Readonly<Record<string, number>>;
   /** Anything else: class balance, lengths, duplicates. */
   readonly details?: JsonObject | undefined;
@@ -31,6 +35,7 @@ export type Feature = number | readonly number[] | Int32Array | Float32Array;
 
 /** A row on its way to becoming tensors. Waterfall taps return a new sample with more features. */
 export interface Sample {
+  /** Where it comes from. */
   readonly row: Row;
   /** Tensors by graph input or target name, e.g. `input_ids`, `attention_mask`, `labels`. */
   readonly features: Readonly<Record<string, Feature>>;

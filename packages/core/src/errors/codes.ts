@@ -27,4 +27,5 @@ export const CODES = {
   ANNEAL_E_ABORTED: 'The run was stopped from outside.',
 } as const;
 
+/** A code of core or of the command line. */
 export type CoreErrorCode = keyof typeof CODES;

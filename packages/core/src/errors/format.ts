@@ -2,6 +2,7 @@ import { isAnnealError } from './error.ts';
 import { ERROR_REFERENCE } from './reference.ts';
 import { pathText } from './show.ts';
 
+/** How {@link formatError} writes. */
 export interface FormatOptions {
   /** ANSI colours. @defaultValue `false` */
   readonly color?: boolean | undefined;

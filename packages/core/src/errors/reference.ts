@@ -4,6 +4,7 @@ import { CODES, type CoreErrorCode } from './codes.ts';
 
 /** What the reference says about a code. */
 export interface CodeReference {
+  /** What the code says. */
   readonly meaning: string;
   /** What to do about it. */
   readonly remedy: string;

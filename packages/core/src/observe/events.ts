@@ -2,6 +2,7 @@ import type { Metrics } from '../task.ts';
 import type { TrainPoint } from '../train/types.ts';
 import type { LogEntry } from './logger.ts';
 
+/** A phase of a stage, in the order in which they run. */
 export type PhaseName = 'data' | 'model' | 'train' | 'compress' | 'evaluate' | 'emit';
 
 /** What a run tells, in order. The CLI draws it; `--json` prints it line by line. */

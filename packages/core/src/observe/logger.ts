@@ -1,7 +1,11 @@
+/** From chatty to serious. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
+/** One line of a log. */
 export interface LogEntry {
+  /** How serious it is. */
   readonly level: LogLevel;
+  /** One line, without a full stop. */
   readonly message: string;
   /** Plugin or part that speaks. */
   readonly tag: string | undefined;
@@ -9,9 +13,13 @@ export interface LogEntry {
 
 /** Where log lines go. Info and debug start lower case, warnings and errors upper case, none ends with a full stop. */
 export interface Logger {
+  /** For whoever looks for a fault. */
   debug(message: string): void;
+  /** What is being done. */
   info(message: string): void;
+  /** Works, but probably not as meant. */
   warn(message: string): void;
+  /** What failed. */
   error(message: string): void;
   /** The same logger with a tag. */
   child(tag: string): Logger;

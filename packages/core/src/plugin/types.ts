@@ -13,6 +13,7 @@ export interface PluginSpec<In, Out> {
   readonly name: string;
   /** Part of cache keys. @defaultValue `'0.0.0'` */
   readonly version?: string | undefined;
+  /** Options as a user writes them, and as `setup` gets them. */
   readonly options: OptionSchema<In, Out>;
   /** Before (`pre`) or after (`post`) the plugins without it. */
   readonly enforce?: 'pre' | 'post' | undefined;
@@ -26,17 +27,25 @@ export interface PluginSpec<In, Out> {
 
 /** A plugin with its options, as it stands in a config. Made by the factory that {@link definePlugin} returns. */
 export interface Plugin {
+  /** As in {@link PluginSpec.name}. */
   readonly name: string;
+  /** As in {@link PluginSpec.version}. */
   readonly version: string;
+  /** As in {@link PluginSpec.enforce}. */
   readonly enforce: 'pre' | 'post' | undefined;
+  /** As in {@link PluginSpec.before}. */
   readonly before: readonly string[];
+  /** As in {@link PluginSpec.after}. */
   readonly after: readonly string[];
   /** As the user gave them; part of cache keys, so they must be plain data. */
   readonly options: unknown;
   /** File that called `definePlugin`: the code of its package is part of cache keys. */
   readonly source: string | undefined;
+  /** Of the options. */
   readonly schema: OptionSchema<unknown, unknown>;
+  /** Taps hooks. */
   readonly setup: (api: PluginApi, options: unknown) => void | Promise<void>;
+  /** Recognises plugins of another copy of this package. */
   readonly [PLUGIN]: true;
 }
 export const PLUGIN: unique symbol = Symbol.for('anneal.plugin') as never;
@@ -44,7 +53,9 @@ export const PLUGIN: unique symbol = Symbol.for('anneal.plugin') as never;
 /** Makes a plugin from options; carries the schema for tools. The argument is optional exactly when all options are. */
 export interface PluginFactory<In> {
   (...args: {} extends In ? [options?: In] : [options: In]): Plugin;
+  /** Name of the plugins that it makes. */
   readonly pluginName: string;
+  /** Of the options. */
   readonly schema: OptionSchema<In, unknown>;
 }
 
@@ -54,10 +65,13 @@ export interface PluginApi {
   readonly stage: string;
   /** Absolute folder of the config: relative paths in options start here. */
   readonly root: string;
+  /** `production`, or what `--mode` says. */
   readonly mode: string;
+  /** Seed of the config. */
   readonly seed: number;
   /** Hooks by group; `tap` attributes errors and timings to this plugin. */
   readonly hooks: Scoped<Hooks>;
+  /** Tagged with this plugin's name. */
   readonly logger: Logger;
   /**
    * State that belongs to one run: `const seen = api.state(() => new Map())`, then `seen(run)`. It does not survive a

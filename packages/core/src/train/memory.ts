@@ -11,6 +11,7 @@ export interface MemoryParts extends MemoryPlan {
   readonly copies: number;
 }
 
+/** What training was predicted to take, what it took, and how it stayed within its limit. */
 export interface MemoryReport {
   /** Predicted before training; `undefined` where the backend cannot. */
   readonly predicted: (MemoryParts & { readonly total: number }) | undefined;

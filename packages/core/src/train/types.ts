@@ -10,6 +10,7 @@ export interface StepProgress {
   readonly step: number;
   /** Optimizer steps in all. */
   readonly totalSteps: number;
+  /** Passes over the data that are done, from 0. */
   readonly epoch: number;
 }
 
@@ -21,7 +22,9 @@ export type Schedule = number | ((progress: StepProgress) => number);
  * changes per step comes in through {@link StepContext.scalar} and {@link StepContext.random}.
  */
 export interface StepContext {
+  /** Appends to the step's graph. */
   readonly ops: Ops;
+  /** What the model is for. */
   readonly task: Task;
   /** Name of the stage. */
   readonly stage: string;
@@ -44,11 +47,13 @@ export interface StepContext {
 
 /** What tracing an evaluation may use. */
 export interface EvaluationStep {
+  /** Appends to the evaluation's graph. */
   readonly ops: Ops;
   /** Model inputs and targets of the batch, by name; shapes are static. */
   readonly features: Readonly<Record<string, Value>>;
 }
 
+/** A distribution that a step draws from. */
 export type RandomSpec =
   | { readonly kind: 'uniform'; readonly min?: number | undefined; readonly max?: number | undefined }
   | { readonly kind: 'normal'; readonly mean?: number | undefined; readonly std?: number | undefined }
@@ -59,6 +64,7 @@ export type RandomSpec =
 
 /** What an update rule may use. */
 export interface UpdateContext {
+  /** Appends to the update's graph. */
   readonly ops: Ops;
   /** Learning rate of this parameter at this step. */
   readonly learningRate: Value;
@@ -74,6 +80,7 @@ export interface UpdateContext {
 
 /** An optimizer as pure graph functions. */
 export interface Optimizer {
+  /** As a config names it. */
   readonly name: string;
   /** State tensors of a parameter, initially zero: shapes by name. */
   state(shape: readonly number[], name: string): Readonly<Record<string, readonly number[]>>;
@@ -88,6 +95,7 @@ export interface Optimizer {
 
 /** An optimizer with its options: `{ name: 'sgd', momentum: 0.9 }`. */
 export interface OptimizerConfig {
+  /** `adamw`, `adam`, `sgd`, `lion` …, or of a plugin. */
   name: string;
   [option: string]: string | number | boolean;
 }
@@ -100,6 +108,7 @@ export type LrScheduler = 'constant' | 'linear' | 'cosine' | 'wsd' | 'one-cycle'
  * they have. It looks at the metric that the task monitors.
  */
 export interface PlateauConfig {
+  /** Tells this schedule from those without options. */
   name: 'plateau';
   /** What the learning rate is multiplied by. @defaultValue `0.1` */
   factor?: number | undefined;
@@ -205,30 +214,50 @@ export interface TrainConfig {
 
 /** A point of the training curve. */
 export interface TrainPoint {
+  /** Of the optimizer, from 0. */
   readonly step: number;
+  /** Passes over the data that are done, from 0. */
   readonly epoch: number;
+  /** Mean over the batch, before the update. */
   readonly loss: number;
+  /** Of parameters without a group. */
   readonly learningRate: number;
+  /** Global norm before clipping. */
   readonly gradNorm: number;
 }
 
+/** How training went. */
 export interface TrainReport {
+  /** Name of the stage. */
   readonly stage: string;
+  /** Optimizer steps done. */
   readonly steps: number;
+  /** Passes over the data that were begun. */
   readonly epochs: number;
+  /** Numbers that were trained. */
   readonly trainableParameters: number;
+  /** Numbers of the model. */
   readonly totalParameters: number;
+  /** Positions that are no padding. */
   readonly tokens: number;
+  /** Over the time of steps alone. */
   readonly tokensPerSecond: number;
+  /** Time of the steps, without evaluations. */
   readonly seconds: number;
+  /** Time of tracing and compiling the programs of steps. */
   readonly compileSeconds: number;
+  /** Steps whose loss or gradient was not finite. */
   readonly skippedSteps: number;
+  /** By `earlyStopping` or a plugin. */
   readonly stoppedEarly: boolean;
+  /** Predicted and measured. */
   readonly memory: MemoryReport;
   /** When layers were trained beside in int8. */
   readonly int8?: Int8Report | undefined;
+  /** One point a step; those that were skipped are left out. */
   readonly curve: readonly TrainPoint[];
   /** Metrics on the validation split, by step. */
   readonly validation: readonly { readonly step: number; readonly metrics: Readonly<Record<string, number>> }[];
+  /** The evaluation whose weights were kept. */
   readonly best: { readonly step: number; readonly metric: string; readonly value: number } | undefined;
 }

@@ -9,6 +9,7 @@ import { placeOf, whereIs } from './place.ts';
 import { ruleOf } from './rules/index.ts';
 import { stopOf } from './stop.ts';
 
+/** How {@link gradients} goes about it. */
 export interface GradientOptions {
   /**
    * The gradient of whatever is minimised with respect to `loss`, of the same shape: a loss scale, or the upstream

@@ -60,6 +60,7 @@ export const STOP: Readonly<Record<StopOp, Stop>> = {
   'com.microsoft.MatMulIntegerToFloat': error(QUANTIZED, DEQUANTIZE),
 };
 
+/** An operator without a gradient. */
 export type StopOp =
   | 'GRU'
   | 'LSTM'

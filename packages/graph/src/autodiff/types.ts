@@ -8,8 +8,11 @@ export type Pullback = () => Value;
 
 /** What a rule sees of the node that it differentiates. Every value is usable in the graph being extended. */
 export interface VjpContext extends InferContext {
+  /** The graph that the backward pass is appended to. */
   readonly g: GraphBuilder;
+  /** Of that graph. */
   readonly ops: Ops;
+  /** The node that is differentiated. */
   readonly node: Node;
   /** Gradient of the loss with respect to output 0. */
   readonly dy: Value;
@@ -33,6 +36,7 @@ export type VjpRule = (c: VjpContext) => readonly (Pullback | undefined)[];
 export interface Stop {
   /** `zero`: the derivative is zero or the result is no number, paths end here. `error`: refuse a path through it. */
   readonly kind: 'zero' | 'error';
+  /** In words. */
   readonly reason: string;
   /** What to do instead. */
   readonly fix?: string | undefined;

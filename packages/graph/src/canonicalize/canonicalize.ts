@@ -10,6 +10,7 @@ import { inline, type NodeRewriter, rewrite } from '../transform.ts';
 import { DEQUANTIZATIONS, EXPANSIONS } from './composites/index.ts';
 import { isOld, opsetRewriter, upgradedOpsets } from './opset/index.ts';
 
+/** What {@link canonicalize} is told. */
 export interface CanonicalizeOptions extends FoldOptions {
   /** Numbers for symbolic dimensions. What depends on the sizes of attention needs those to be taken apart. */
   readonly dims?: Readonly<Record<string, Dim>> | undefined;
@@ -31,7 +32,9 @@ export interface CanonicalizeOptions extends FoldOptions {
   readonly integers?: 'keep' | 'dequantize' | undefined;
 }
 
+/** A graph that can be differentiated, and how it became that. */
 export interface Canonical {
+  /** With static shapes where sizes were given. */
   readonly graph: Graph;
   /** How often each rule was applied, by name. */
   readonly applied: Readonly<Record<string, number>>;

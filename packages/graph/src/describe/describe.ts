@@ -9,16 +9,21 @@ import { type Work, workOf } from './work.ts';
 
 /** An input or output. */
 export interface Port {
+  /** As the file has it. */
   readonly name: string;
+  /** Of the elements. */
   readonly dtype: DType;
+  /** Symbols are sizes that are left open. */
   readonly shape: Shape;
 }
 
 /** An operator that gradients cannot pass. */
 export interface Obstacle {
+  /** Key of the operator. */
   readonly op: string;
   /** How many nodes of it are in the way. */
   readonly count: number;
+  /** In words. */
   readonly reason: string;
   /** What to do about it. */
   readonly fix: string | undefined;
@@ -30,9 +35,13 @@ export interface Obstacle {
 
 /** What a graph consists of, as plain data. */
 export interface GraphDescription {
+  /** Of the graph. */
   readonly name: string;
+  /** Version of each operator set, by domain. */
   readonly opsets: Readonly<Record<string, number>>;
+  /** What it is fed. */
   readonly inputs: readonly Port[];
+  /** What it returns. */
   readonly outputs: readonly Port[];
   /** Number of nodes. */
   readonly nodes: number;
@@ -40,6 +49,7 @@ export interface GraphDescription {
   readonly ops: readonly { readonly op: string; readonly count: number }[];
   /** Elements of all weights. */
   readonly parameters: number;
+  /** Of all weights. */
   readonly parameterBytes: number;
   /** Bytes of weights by element type. */
   readonly bytesByType: Readonly<Record<string, number>>;
@@ -47,7 +57,9 @@ export interface GraphDescription {
   readonly tensors: readonly TensorStat[];
   /** What lies between float weights and outputs and has no gradient; empty: all of the graph is differentiable. */
   readonly obstacles: readonly Obstacle[];
+  /** Of one forward pass. */
   readonly memory: Memory;
+  /** Of one forward pass. */
   readonly work: Work;
 }
 

@@ -5,9 +5,13 @@ import { byteLengthOf } from '../tensor.ts';
 
 /** A tensor and what it takes. */
 export interface TensorStat {
+  /** As in the graph. */
   readonly name: string;
+  /** Of the elements. */
   readonly dtype: DType;
+  /** Outermost axis first. */
   readonly shape: readonly number[];
+  /** Of all elements. */
   readonly bytes: number;
 }
 

@@ -3,6 +3,7 @@ import { formatError } from './error.ts';
 
 /** Takes the bytes of a file as they are made, in order. */
 export interface ByteWriter {
+  /** Appends. */
   write(bytes: Uint8Array): void | Promise<void>;
 }
 

@@ -37,6 +37,7 @@ export function isTyped(key: string): boolean {
   return Object.hasOwn(INFER, key) || isComposite(key);
 }
 
+/** The rule that gives an operator's outputs their types; `undefined` for operators that are not known. */
 export function inferRule(key: string): InferRule | undefined {
   return Object.hasOwn(INFER, key) ? INFER[key as OpKey] : undefined;
 }

@@ -3,15 +3,21 @@ import { GraphError } from '../error.ts';
 import type { Attributes, Dim, Shape, Value } from '../ir.ts';
 import type { TensorData } from '../tensor.ts';
 
+/** Element type and shape of a value. */
 export interface TensorType {
+  /** Of the elements. */
   readonly dtype: DType;
+  /** Symbols are sizes that are left open. */
   readonly shape: Shape;
 }
 
 /** What a rule sees of the node whose outputs it types. */
 export interface InferContext {
+  /** Key of the operator, for messages. */
   readonly op: string;
+  /** `undefined` where an optional input is left out. */
   readonly inputs: readonly (Value | undefined)[];
+  /** Of the node. */
   readonly attributes: Attributes;
   /** Number of outputs that the node has. */
   readonly outputCount: number;

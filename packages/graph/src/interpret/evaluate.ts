@@ -6,6 +6,7 @@ import { load, type NdArray, roundTo, store } from './array.ts';
 import { kernelOf } from './kernels/index.ts';
 import type { Result } from './kernel.ts';
 
+/** How the interpreter computes. */
 export interface EvaluateOptions {
   /**
    * `graph`: every value is rounded to its dtype, as a runtime stores it. `float64`: floats keep double precision from

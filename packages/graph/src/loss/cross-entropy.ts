@@ -4,6 +4,7 @@ import type { Ops } from '../ops/types.ts';
 import { lossInChunks, scoresInChunks } from './chunked.ts';
 import { outputLayerOf } from './output-layer.ts';
 
+/** How {@link crossEntropy} goes about it. */
 export interface CrossEntropyOptions {
   /** How much each token counts, of the shape of `labels`. @defaultValue `1` */
   readonly weights?: Value | undefined;

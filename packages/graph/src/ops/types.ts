@@ -6,6 +6,7 @@ import type { TensorData } from '../tensor.ts';
 /** A symbolic tensor, or a number that takes the dtype of the other operand. */
 export type Operand = Value | number;
 
+/** What a reduction goes over. */
 export interface ReduceOptions {
   /** Axes to reduce; all when absent. Negative ones count from the end. */
   axes?: readonly number[] | undefined;
@@ -15,9 +16,13 @@ export interface ReduceOptions {
 
 /** A frozen linear layer in int8: {@link Ops.int8Linear}. */
 export interface Int8LayerValues {
+  /** int8 `[in, out]`. */
   readonly weight: Value;
+  /** float32 `[out]`. */
   readonly scale: Value;
+  /** int8 `[out, in]`, rounded on its own. */
   readonly transposed: Value;
+  /** float32 `[in]`. */
   readonly transposedScale: Value;
 }
 
@@ -32,24 +37,39 @@ export interface Ops {
   readonly graph: GraphBuilder;
 
   // Elementwise arithmetic
+  /** `a + b`. */
   add(a: Operand, b: Operand): Value;
+  /** `a - b`. */
   sub(a: Operand, b: Operand): Value;
+  /** `a · b`. */
   mul(a: Operand, b: Operand): Value;
+  /** `a / b`; of integers towards zero. */
   div(a: Operand, b: Operand): Value;
   /** `a ** b`. */
   pow(a: Operand, b: Operand): Value;
+  /** The smaller of two, element by element. */
   minimum(a: Operand, b: Operand): Value;
+  /** The larger of two, element by element. */
   maximum(a: Operand, b: Operand): Value;
+  /** `-x`. */
   neg(x: Value): Value;
+  /** `|x|`. */
   abs(x: Value): Value;
   /** -1, 0 or 1; its gradient is zero. */
   sign(x: Value): Value;
+  /** `√x`. */
   sqrt(x: Value): Value;
+  /** `1 / x`. */
   reciprocal(x: Value): Value;
+  /** `eˣ`. */
   exp(x: Value): Value;
+  /** Natural logarithm. */
   log(x: Value): Value;
+  /** Of radians. */
   sin(x: Value): Value;
+  /** Of radians. */
   cos(x: Value): Value;
+  /** The error function. */
   erf(x: Value): Value;
   /** Straight-through gradient. */
   floor(x: Value): Value;
@@ -57,7 +77,9 @@ export interface Ops {
   round(x: Value): Value;
   /** `min <= x <= max`; the gradient passes inside and at the bounds. */
   clip(x: Value, options: { min?: number | undefined; max?: number | undefined }): Value;
+  /** The value itself. */
   identity(x: Value): Value;
+  /** Another element type; floats are cut towards zero to become integers. */
   cast(x: Value, dtype: DType): Value;
   /** The value without its gradient. */
   stopGradient(x: Value): Value;
@@ -65,24 +87,41 @@ export interface Ops {
   withGradient(value: Value, x: Value, gradient: Value): Value;
 
   // Comparison and choice: bool tensors
+  /** `a == b`. */
   equal(a: Operand, b: Operand): Value;
+  /** `a > b`. */
   greater(a: Operand, b: Operand): Value;
+  /** `a >= b`. */
   greaterEqual(a: Operand, b: Operand): Value;
+  /** `a < b`. */
   less(a: Operand, b: Operand): Value;
+  /** `a <= b`. */
   lessEqual(a: Operand, b: Operand): Value;
+  /** Both. */
   logicalAnd(a: Value, b: Value): Value;
+  /** At least one. */
   logicalOr(a: Value, b: Value): Value;
+  /** The opposite. */
   logicalNot(x: Value): Value;
+  /** Whether an element is not a number. */
   isNaN(x: Value): Value;
+  /** Whether an element is infinite. */
   isInf(x: Value): Value;
+  /** `a` where the condition holds, `b` elsewhere. */
   where(condition: Value, a: Operand, b: Operand): Value;
 
   // Activations
+  /** `max(x, 0)`. */
   relu(x: Value): Value;
+  /** `x` above 0, `alpha · x` below. @defaultValue alpha `0.01` */
   leakyRelu(x: Value, options?: { alpha?: number | undefined }): Value;
+  /** `x` above 0, `alpha · (eˣ - 1)` below. @defaultValue alpha `1` */
   elu(x: Value, options?: { alpha?: number | undefined }): Value;
+  /** `1 / (1 + e⁻ˣ)`. */
   sigmoid(x: Value): Value;
+  /** Hyperbolic tangent. */
   tanh(x: Value): Value;
+  /** `ln(1 + eˣ)`. */
   softplus(x: Value): Value;
   /** `x · Φ(x)`; the tanh form with `approximate: 'tanh'` (Hendrycks & Gimpel, 2016). */
   gelu(x: Value, options?: { approximate?: 'none' | 'tanh' | undefined }): Value;
@@ -92,15 +131,21 @@ export interface Ops {
   quickGelu(x: Value): Value;
   /** Along `axis` (default last), shifted by the maximum. A row of only `-Infinity` gives NaN: mask with a finite value. */
   softmax(x: Value, options?: { axis?: number | undefined }): Value;
+  /** The logarithm of {@link Ops.softmax}, without the loss of precision. */
   logSoftmax(x: Value, options?: { axis?: number | undefined }): Value;
 
   // Reductions
+  /** The sum over axes. */
   sum(x: Value, options?: ReduceOptions): Value;
+  /** The mean over axes. */
   mean(x: Value, options?: ReduceOptions): Value;
+  /** The largest over axes. */
   max(x: Value, options?: ReduceOptions): Value;
+  /** The smallest over axes. */
   min(x: Value, options?: ReduceOptions): Value;
   /** `sqrt(sum(x²))`. */
   norm(x: Value, options?: ReduceOptions): Value;
+  /** `ln Σ eˣ` over axes, shifted by the maximum. */
   logSumExp(x: Value, options?: ReduceOptions): Value;
   /** int64 indices of the first maximum along `axis`. */
   argmax(x: Value, options?: { axis?: number | undefined; keepdims?: boolean | undefined }): Value;
@@ -139,11 +184,17 @@ export interface Ops {
   // Movement
   /** `-1` is inferred; symbolic dimensions of `x` may appear in `shape`. */
   reshape(x: Value, shape: readonly Dim[]): Value;
+  /** Axes in another order. @defaultValue perm reverses them */
   transpose(x: Value, perm?: readonly number[]): Value;
+  /** Without the given axes of size 1. */
   squeeze(x: Value, axes: readonly number[]): Value;
+  /** With new axes of size 1, numbered as in the result. */
   expandDims(x: Value, axes: readonly number[]): Value;
+  /** Repeats axes of size 1 until the shape is reached. */
   broadcastTo(x: Value, shape: readonly Dim[]): Value;
+  /** Repeats the whole along each axis. */
   tile(x: Value, repeats: readonly number[]): Value;
+  /** One after the other along `axis`. */
   concat(values: readonly Value[], options: { axis: number }): Value;
   /** Pieces of the given sizes along `axis`. */
   split(x: Value, sizes: readonly number[], options: { axis: number }): Value[];
@@ -159,14 +210,19 @@ export interface Ops {
   scatterAdd(x: Value, indices: Value, updates: Value, options: { axis: number }): Value;
   /** Lower triangle (`k`-th diagonal and below); zeros elsewhere. */
   tril(x: Value, options?: { k?: number | undefined }): Value;
+  /** Upper triangle (`k`-th diagonal and above); zeros elsewhere. */
   triu(x: Value, options?: { k?: number | undefined }): Value;
   /** `[..., depth]` of `dtype` (default float32) from int64 class indices. */
   oneHot(indices: Value, depth: number, options?: { dtype?: DType | undefined }): Value;
 
   // Creation
+  /** A tensor that nothing changes. */
   constant(data: TensorData): Value;
+  /** All 0. @defaultValue dtype `'float32'` */
   zeros(shape: readonly Dim[], dtype?: DType): Value;
+  /** All 1. @defaultValue dtype `'float32'` */
   ones(shape: readonly Dim[], dtype?: DType): Value;
+  /** All `value`. @defaultValue dtype `'float32'` */
   full(shape: readonly Dim[], value: number, dtype?: DType): Value;
   /** The run-time shape as an int64 vector. */
   shapeOf(x: Value): Value;

@@ -13,7 +13,9 @@ export interface Match {
   readonly node: Node;
   /** The inputs of that node. */
   readonly inputs: readonly (Value | undefined)[];
+  /** The graph being built. */
   readonly g: GraphBuilder;
+  /** Of the graph being built. */
   readonly ops: Ops;
   /** The value that `any(name)` found. */
   value(name: string): Value;
@@ -27,7 +29,9 @@ export interface Match {
   current(value: Value): Value;
 }
 
+/** A rule as {@link defineRewrite} takes it. */
 export interface RewriteDefinition {
+  /** Counted under this name. */
   readonly name: string;
   /** What the replaced node must be, and what leads to it. */
   readonly pattern: OpPattern;
@@ -61,7 +65,9 @@ export function defineRewrite(definition: RewriteDefinition): Rewrite {
   return { ...definition, roots: definition.pattern.ops };
 }
 
+/** What {@link applyRewrites} did. */
 export interface Rewritten {
+  /** With the rules applied. */
   readonly graph: Graph;
   /** How often each rule was applied, by name; rules that were not are left out. */
   readonly applied: Readonly<Record<string, number>>;

@@ -7,6 +7,7 @@ import { type Graph, type Node, Value } from '../ir.ts';
 import { sizeOf, type TensorData } from '../tensor.ts';
 import { type NodeRewriter, rewrite } from '../transform.ts';
 
+/** How far {@link foldConstants} goes. */
 export interface FoldOptions {
   /** Results with more elements stay computed at run time. @defaultValue `4096` */
   readonly maxElements?: number | undefined;

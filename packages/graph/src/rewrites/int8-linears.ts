@@ -88,13 +88,19 @@ function rounded(
 
 /** A matrix for the forward pass, and its transpose for the backward one: each rounded with scales of its own columns. */
 export interface Int8Layer {
+  /** `[in, out]`. */
   readonly forward: Int8Matrix;
+  /** `[out, in]`, rounded on its own. */
   readonly backward: Int8Matrix;
   /** See `ops.int8Linear`. @defaultValue `false` */
   readonly rowwise?: boolean | undefined;
 }
 
-/** @param source float32 `[in, out]`; with `transposed`, `[out, in]` as tables of embeddings are. */
+/**
+ * Rounds a weight in both orientations.
+ *
+ * @param source float32 `[in, out]`; with `transposed`, `[out, in]` as tables of embeddings are.
+ */
 export async function int8Layer(
   source: TensorSource,
   { transposed = false }: { transposed?: boolean } = {},

@@ -4,7 +4,7 @@ import type { Attribute, Graph, Node, Value } from '../ir.ts';
 import { toNumbers } from '../interpret/array.ts';
 import { sizeOf, type TensorData } from '../tensor.ts';
 
-/** What a value must be for a rule to apply; made by {@link any}, {@link constant}, {@link op} and {@link oneOf}. */
+/** What a value must be for a rule to apply; made by `any`, `constant`, `op` and `oneOf` of {@link pattern}. */
 export type Pattern =
   | { readonly kind: 'any'; readonly name: string; readonly test: (value: Value) => boolean }
   | { readonly kind: 'constant'; readonly name: string | undefined; readonly test: (data: TensorData) => boolean }
@@ -14,13 +14,17 @@ export type Pattern =
 /** A number is a constant whose elements all are that number. */
 export type PatternLike = Pattern | number;
 
+/** An operator with its inputs. */
 export interface OpPattern extends OpOptions {
+  /** Tells it from other patterns. */
   readonly kind: 'op';
+  /** Keys, any of which will do. */
   readonly ops: readonly string[];
   /** `undefined`: whatever they are. */
   readonly inputs: readonly Pattern[] | undefined;
 }
 
+/** What `pattern.op` asks besides operator and inputs. */
 export interface OpOptions {
   /** What the node is found as in `match.nodes`; the same name twice is the same node. */
   readonly name?: string | undefined;

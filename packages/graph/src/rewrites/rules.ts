@@ -7,6 +7,7 @@ import { sizeOf, type TensorData } from '../tensor.ts';
 
 /** What a rule sees beside the node. */
 export interface Surroundings {
+  /** The graph being built. */
   readonly g: GraphBuilder;
   /** The node of the new graph that computes a value. */
   readonly producerOf: (value: Value) => Node | undefined;
@@ -14,6 +15,7 @@ export interface Surroundings {
 
 /** One way to say the same with less. `inputs` are the node's inputs in the new graph; the first one is there. */
 export interface Simplification {
+  /** Counted under this name. */
   readonly name: string;
   /** Keys of the operators that it applies to. */
   readonly ops: readonly string[];

@@ -8,8 +8,11 @@ import { type AdapterKind, KINDS } from './kinds.ts';
 export interface Adapter {
   /** Module path of the layer. */
   readonly path: string;
+  /** What it adapts. */
   readonly kind: AdapterKind;
+  /** Rank. */
   readonly r: number;
+  /** Scale, before it is divided by the rank. */
   readonly alpha: number;
   /** `alpha / r`, or `alpha / sqrt(r)`. */
   readonly scale: number;
@@ -17,6 +20,7 @@ export interface Adapter {
 
 /** What a graph with adapters says of them. */
 export interface AdapterState {
+  /** In the order of the layers. */
   readonly adapters: readonly Adapter[];
   /** Scales are `alpha / sqrt(r)`. */
   readonly rslora: boolean;

@@ -8,6 +8,7 @@ import { HIDDEN, headOf, withAddedHead, withNewHead } from './head.ts';
 import type { Pooling } from './options.ts';
 import { withTrainable } from './trainable.ts';
 
+/** What {@link importOnnx} is told. */
 export interface ImportOnnxOptions {
   /** config.json of the model. @defaultValue `{}` */
   readonly config?: JsonObject | undefined;

@@ -25,10 +25,15 @@ export interface QuantizeOptions {
 
 /** The options with their defaults. */
 export interface ResolvedOptions {
+  /** As in {@link QuantizeOptions}. */
   readonly scheme: SchemeName;
+  /** As in {@link QuantizeOptions}. */
   readonly embeddings: boolean;
+  /** As in {@link QuantizeOptions}. */
   readonly exclude: readonly string[];
+  /** As in {@link QuantizeOptions}. */
   readonly reduceRange: boolean;
+  /** As in {@link QuantizeOptions}. */
   readonly minElements: number;
 }
 

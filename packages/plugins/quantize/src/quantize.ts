@@ -19,6 +19,7 @@ import { type Scheme, type SchemeContext, SCHEMES, type WeightRef } from './sche
 
 /** A graph at low precision, and the names of the weights that were replaced. */
 export interface QuantizedGraph {
+  /** With the new weights. */
   readonly graph: Graph;
   /** Weights of products. */
   readonly linears: readonly string[];

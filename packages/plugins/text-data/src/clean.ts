@@ -104,6 +104,7 @@ export type Cleaned =
 
 /** Cleans texts one by one and counts what changed. */
 export interface Cleaner {
+  /** One text. */
   clean(text: string): Cleaned;
   /** Texts that each rule changed, by rule name; `truncated` counts those that were cut. */
   readonly changed: Readonly<Record<string, number>>;

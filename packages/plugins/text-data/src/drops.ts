@@ -1,6 +1,8 @@
 /** A dropped row for a reader. */
 export interface DropSample {
+  /** Why it was dropped. */
   readonly reason: string;
+  /** Of the row. */
   readonly id: string;
   /** The row that it repeats. */
   readonly kept?: string | undefined;

@@ -15,9 +15,11 @@ import { textStats, type TextStats } from './stats.ts';
 export interface TextRow {
   /** Unique. */
   readonly id: string;
+  /** Cleaned. */
   readonly text: string;
   /** Class; absent when the data has no labels. */
   readonly label?: string | undefined;
+  /** Where it comes from, as the splits know it. */
   readonly group?: string | undefined;
   readonly [column: string]: unknown;
 }
@@ -28,6 +30,7 @@ export interface PrepareContext {
   readonly root: string;
   /** Seed of the split and of MinHash. @defaultValue `0` */
   readonly seed?: number | undefined;
+  /** Ends the work. */
   readonly signal?: AbortSignal | undefined;
   /** Called now and then with the number of rows read so far. */
   readonly onProgress?: ((rows: number) => void) | undefined;
@@ -35,6 +38,7 @@ export interface PrepareContext {
 
 /** What happened to the data. */
 export interface TextDataReport {
+  /** Rows that the sources gave. */
   readonly rowsIn: number;
   /** Rows that are left. */
   readonly rows: number;
@@ -44,6 +48,7 @@ export interface TextDataReport {
   readonly samples: readonly DropSample[];
   /** Rows that each cleaning rule changed. */
   readonly cleaned: Readonly<Record<string, number>>;
+  /** Similar rows that were kept. */
   readonly clusters: {
     /** Groups of two and more similar rows that were kept and stay in one split. */
     readonly count: number;
@@ -53,15 +58,19 @@ export interface TextDataReport {
     /** Dropped duplicates that had another label than the row they repeat. */
     readonly labelConflicts: number;
   } & DedupCounts;
+  /** Of all rows that were kept. */
   readonly stats: TextStats;
+  /** By name. */
   readonly splits: Readonly<Record<string, TextStats>>;
 }
 
 /** Rows by split, their classes, and a report. */
 export interface PreparedTextData {
+  /** Rows by split. */
   readonly splits: Readonly<Record<string, readonly TextRow[]>>;
   /** Class names by number; empty when the data has no labels. */
   readonly classes: readonly string[];
+  /** What was read, dropped and changed. */
   readonly report: TextDataReport;
 }
 

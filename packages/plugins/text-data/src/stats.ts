@@ -1,17 +1,26 @@
 /** Distribution of text lengths: nearest-rank percentiles. */
 export interface LengthSummary {
+  /** The shortest. */
   readonly min: number;
+  /** 5 % are at most so long. */
   readonly p5: number;
+  /** A quarter is at most so long. */
   readonly p25: number;
+  /** Half of them are at most so long. */
   readonly p50: number;
+  /** Three quarters are at most so long. */
   readonly p75: number;
+  /** 95 % are at most so long. */
   readonly p95: number;
+  /** The longest. */
   readonly max: number;
+  /** Arithmetic mean. */
   readonly mean: number;
 }
 
 /** What a set of rows looks like. */
 export interface TextStats {
+  /** How many. */
   readonly rows: number;
   /** Rows by class, in the order of the classes. */
   readonly labels: Readonly<Record<string, number>>;
@@ -25,8 +34,11 @@ export interface TextStats {
 
 /** A row as far as statistics go. */
 export interface StatsRow {
+  /** What is measured. */
   readonly text: string;
+  /** Its class. */
   readonly label?: string | undefined;
+  /** Where it comes from. */
   readonly group?: string | undefined;
 }
 

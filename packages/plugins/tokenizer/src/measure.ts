@@ -2,6 +2,7 @@ import type { Tokenizer } from './bpe/tokenizer.ts';
 
 /** How a tokenizer does on texts. */
 export interface TokenizerMeasure {
+  /** That were measured. */
   readonly texts: number;
   /** Tokens without special tokens. */
   readonly tokens: number;
@@ -11,6 +12,7 @@ export interface TokenizerMeasure {
   readonly bytesPerToken: number;
   /** Length of texts in tokens, with special tokens and before anything is cut. */
   readonly lengthP50: number;
+  /** 95 % of the texts take at most so many tokens. */
   readonly lengthP95: number;
 }
 

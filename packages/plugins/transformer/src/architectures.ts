@@ -1,18 +1,32 @@
 /** Sizes and rates of an encoder; the names of Hugging Face's `BertConfig` in camelCase. */
 export interface TransformerShape {
+  /** Entries of the vocabulary. */
   readonly vocabSize: number;
+  /** Width of the model. */
   readonly hiddenSize: number;
+  /** Blocks. */
   readonly numHiddenLayers: number;
+  /** Heads of attention. */
   readonly numAttentionHeads: number;
+  /** Width of the MLP. */
   readonly intermediateSize: number;
+  /** Longest sequence. */
   readonly maxPositionEmbeddings: number;
+  /** Segments. */
   readonly typeVocabSize: number;
+  /** Activation of the MLP. */
   readonly hiddenAct: string;
+  /** Dropout after embeddings and in front of residual connections. */
   readonly hiddenDropoutProb: number;
+  /** Dropout of attention probabilities. */
   readonly attentionProbsDropoutProb: number;
+  /** Dropout in front of the classifier. */
   readonly classifierDropout: number;
+  /** Epsilon of normalisations. */
   readonly layerNormEps: number;
+  /** Standard deviation of initial weights. */
   readonly initializerRange: number;
+  /** Number of the padding token. */
   readonly padTokenId: number;
 }
 
@@ -44,6 +58,7 @@ export interface Architecture {
   readonly defaults: Partial<TransformerShape>;
   /** Names in config.json. Those that are left out are not part of the family's config. */
   readonly configKeys: Readonly<Partial<Record<keyof TransformerShape, string>>>;
+  /** Tables and their normalisation. */
   readonly embeddings: {
     readonly word: string;
     readonly position: string;
@@ -51,15 +66,18 @@ export interface Architecture {
     readonly tokenType?: string | undefined;
     readonly norm: string;
   };
+  /** The list of blocks. */
   readonly layers: string;
   /** Below `<layers>.<i>`. */
   readonly attention: Readonly<Record<'query' | 'key' | 'value' | 'output' | 'norm', string>> & {
     /** Whether the output projection is dropped out before the residual connection. */
     readonly outputDropout: boolean;
   };
+  /** Below `<layers>.<i>`. */
   readonly mlp: Readonly<Record<'up' | 'down' | 'norm', string>>;
   /** The linear layer over the pooled vector, before the classifier. */
   readonly pooler: { readonly path: string; readonly activation: string };
+  /** The last layer. */
   readonly classifier: string;
 }
 
@@ -144,4 +162,5 @@ export const ARCHITECTURES: Readonly<Record<ArchitectureName, Architecture>> = {
   },
 };
 
+/** A family of encoders. */
 export type ArchitectureName = 'bert' | 'distilbert';

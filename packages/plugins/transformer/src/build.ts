@@ -5,12 +5,17 @@ import type { LayerContext, WeightSource } from './layers/context.ts';
 import { embed, encoderLayer, type EncoderContext, maskAddend } from './layers/encoder.ts';
 import { classify, type Pooling } from './layers/heads.ts';
 
+/** What a classifier is made of. */
 export interface ClassifierOptions {
+  /** Its family. */
   readonly architecture: Architecture;
+  /** Its sizes. */
   readonly shape: TransformerShape;
+  /** The vector that is classified. */
   readonly pooling: Pooling;
   /** Number of classes. */
   readonly labels: number;
+  /** Where weights come from. */
   readonly weights: WeightSource;
   /** Element type of weights and computation. @defaultValue `'float32'` */
   readonly dtype?: LayerContext['dtype'] | undefined;

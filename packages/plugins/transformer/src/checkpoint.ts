@@ -29,6 +29,7 @@ export interface Checkpoint {
   readonly name: string;
 }
 
+/** How a checkpoint becomes a model. */
 export interface FromCheckpointOptions {
   /** Changes to what config.json says: dropout rates, classes. */
   readonly override?: ((config: ClassifierConfig) => ClassifierConfig) | undefined;

@@ -6,8 +6,11 @@ import type { Pooling } from './layers/heads.ts';
 
 /** What config.json says of a classifier. */
 export interface ClassifierConfig {
+  /** Its family. */
   readonly architecture: Architecture;
+  /** Its sizes. */
   readonly shape: TransformerShape;
+  /** The vector that is classified. */
   readonly pooling: Pooling;
   /** Class names by index. */
   readonly labels: readonly string[];

@@ -5,6 +5,7 @@ import { embeddingTable, linear, rmsNorm } from './layers/basic.ts';
 import type { LayerContext, WeightSource } from './layers/context.ts';
 import { type DecoderContext, decoderLayer, sharedInputs } from './layers/decoder.ts';
 
+/** What a decoder is made of. */
 export interface DecoderOptions {
   /**
    * `logits` of `[batch, sequence, vocabulary]`, or `hidden_states` of `[batch, sequence, hidden]` as the output layer

@@ -5,16 +5,25 @@ import { ACTIVATIONS } from './layers/basic.ts';
 
 /** Sizes of a decoder; the names of Hugging Face's `LlamaConfig` in camelCase. */
 export interface DecoderShape {
+  /** Entries of the vocabulary. */
   readonly vocabSize: number;
+  /** Width of the model. */
   readonly hiddenSize: number;
+  /** Width of the MLP. */
   readonly intermediateSize: number;
+  /** Blocks. */
   readonly numHiddenLayers: number;
+  /** Heads of queries. */
   readonly numAttentionHeads: number;
   /** Heads of keys and values, each of which serves several queries (Ainslie et al., "GQA", 2023). */
   readonly numKeyValueHeads: number;
+  /** Width of a head. */
   readonly headDim: number;
+  /** Longest sequence. */
   readonly maxPositionEmbeddings: number;
+  /** Activation of the MLP. */
   readonly hiddenAct: string;
+  /** Epsilon of normalisations. */
   readonly rmsNormEps: number;
   /** Base of the wavelengths of rotary positions (Su et al., "RoFormer", 2021). */
   readonly ropeTheta: number;
@@ -32,11 +41,15 @@ export interface DecoderArchitecture {
   readonly modelType: string;
   /** The class that opens such a checkpoint in PyTorch. */
   readonly className: string;
+  /** The table of words. */
   readonly embeddings: string;
+  /** The list of blocks. */
   readonly layers: string;
   /** Below `<layers>.<i>`. */
   readonly attention: Readonly<Record<'query' | 'key' | 'value' | 'output' | 'norm', string>>;
+  /** Below `<layers>.<i>`. */
   readonly mlp: Readonly<Record<'gate' | 'up' | 'down' | 'norm', string>>;
+  /** After the last block. */
   readonly norm: string;
   /** The output layer where it is not tied. */
   readonly head: string;
@@ -47,12 +60,15 @@ export type TokenIds = Readonly<Partial<Record<'bos' | 'eos' | 'pad', number | u
 
 /** What config.json says of a decoder. */
 export interface DecoderConfig {
+  /** Its family. */
   readonly architecture: DecoderArchitecture;
+  /** Its sizes. */
   readonly shape: DecoderShape;
   /** @defaultValue none */
   readonly tokenIds?: TokenIds | undefined;
 }
 
+/** A family of decoders. */
 export type DecoderName = 'llama';
 
 /** Families of decoders that this package builds. */

@@ -20,7 +20,7 @@ export {
   type TokenIds,
 } from './decoders.ts';
 export { ggufCheckpoint } from './gguf.ts';
-export { initialWeights } from './initialize.ts';
+export { type InitialShape, initialWeights } from './initialize.ts';
 export type { WeightSource, WeightSpec } from './layers/context.ts';
 export type { Pooling } from './layers/heads.ts';
 export { createDecoder, createModel } from './model.ts';

@@ -5,7 +5,9 @@ import type { WeightSource } from './layers/context.ts';
 
 /** What initial weights depend on. */
 export interface InitialShape {
+  /** Standard deviation. */
   readonly initializerRange: number;
+  /** Width of the model. */
   readonly hiddenSize: number;
   /** Without one, all vectors are alike. */
   readonly padTokenId?: number | undefined;

@@ -4,8 +4,11 @@ import type { JsonObject, JsonValue } from '@anneal/core';
 export interface Vocabulary {
   /** One more than the largest id. */
   readonly size: number;
+  /** Fills sequences up. */
   readonly padTokenId: number | undefined;
+  /** Begins a text. */
   readonly bosTokenId?: number | undefined;
+  /** Ends a text. */
   readonly eosTokenId?: number | undefined;
 }
 

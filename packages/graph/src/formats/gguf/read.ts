@@ -11,10 +11,13 @@ export interface GgufTensor extends LazyTensor {
   readonly type: string;
 }
 
+/** A GGUF file. */
 export interface Gguf {
+  /** Of the format. */
   readonly version: number;
   /** Facts about the model, e.g. `general.architecture`. 64-bit integers are numbers where those are exact. */
   readonly metadata: ReadonlyMap<string, GgufValue>;
+  /** By name; read when asked for. */
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 }
 

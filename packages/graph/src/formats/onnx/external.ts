@@ -2,6 +2,7 @@ import { GraphError } from '../../error.ts';
 import { byteLengthOf, bytesOf, isLazy, type TensorSource } from '../../tensor.ts';
 import { type ByteWriter, copyRange, writeZeros } from '../source.ts';
 
+/** Where weights go that shall not be in the model's file. */
 export interface ExternalOptions {
   /** Path of the data file relative to the model's folder, e.g. `model.onnx_data`. */
   readonly location: string;
@@ -11,7 +12,9 @@ export interface ExternalOptions {
 
 /** Where a tensor's bytes lie: `location` is relative to the model's folder. */
 export interface StoredTensor {
+  /** Path relative to the model's folder. */
   readonly location: string;
+  /** First byte. */
   readonly offset: number;
 }
 
@@ -22,7 +25,9 @@ const LARGE_BYTES = 1 << 20;
 
 /** The contents of an external-data file: laid out when the model is written, streamed when asked for. */
 export class ExternalData {
+  /** Path relative to the model's folder. */
   readonly location: string;
+  /** What lies where, in bytes. */
   readonly entries: { readonly name: string; readonly offset: number; readonly length: number }[] = [];
   readonly #threshold: number;
   readonly #tensors: TensorSource[] = [];

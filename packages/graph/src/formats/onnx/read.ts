@@ -10,6 +10,7 @@ import { Replay } from './replay.ts';
 import { refuseSparse } from './replay-checks.ts';
 import { scanModel, type ScannedTensor } from './scan.ts';
 
+/** How {@link readOnnx} finds what is not in the file. */
 export interface ReadOnnxOptions {
   /**
    * Opens a file that holds external data; `location` is relative to the model's folder and has been checked not to

@@ -21,6 +21,7 @@ import {
 } from './proto/onnx_pb.ts';
 import { DTYPE_IR_VERSION, toAttribute, toInlineTensor, toTensorProto, toValueInfo } from './to-proto.ts';
 
+/** What {@link writeOnnx} adds. */
 export interface WriteOnnxOptions {
   /** Write large parameters to a file beside the model. Needed beyond 2 GB, which is protobuf's limit. */
   readonly external?: ExternalOptions | undefined;
@@ -35,9 +36,11 @@ export interface WriteOnnxOptions {
   readonly irVersion?: number | undefined;
   /** Version of whatever wrote the file, for people. */
   readonly producerVersion?: string | undefined;
+  /** Text for people, in the file. */
   readonly docString?: string | undefined;
 }
 
+/** An ONNX file, and the data file beside it. */
 export interface OnnxModel {
   /** The bytes of the `.onnx` file. */
   readonly model: Uint8Array<ArrayBuffer>;

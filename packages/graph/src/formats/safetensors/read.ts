@@ -2,9 +2,11 @@ import type { ByteSource, LazyTensor } from '../../tensor.ts';
 import { formatError } from '../error.ts';
 import { MAX_HEADER_BYTES, parseHeader, PREFIX_BYTES } from './header.ts';
 
+/** A safetensors file. */
 export interface Safetensors {
   /** In the order of their data in the file. */
   readonly tensors: ReadonlyMap<string, LazyTensor>;
+  /** Texts in the header. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 

@@ -4,6 +4,7 @@ import { byteLengthOf, bytesOf, isLazy, sizeOf, type TensorSource } from '../../
 import { type ByteWriter, copyRange } from '../source.ts';
 import { MAX_HEADER_BYTES, METADATA_KEY, SAFETENSORS_DTYPES } from './header.ts';
 
+/** What {@link writeSafetensors} adds. */
 export interface WriteSafetensorsOptions {
   /** Strings that belong to the file, e.g. `{ format: 'pt' }`, which transformers wants. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;

@@ -2,6 +2,7 @@
 export interface GroupedPredictions {
   /** Whether each row was predicted positive: a boolean, or 1 and 0. */
   readonly predicted: ArrayLike<boolean | number>;
+  /** Group of each prediction. */
   readonly groups: ArrayLike<string | number>;
   /** How much each row counts. @defaultValue 1 each */
   readonly weights?: ArrayLike<number> | undefined;
@@ -13,6 +14,7 @@ export interface LabelledPredictions extends GroupedPredictions {
   readonly truth: ArrayLike<boolean | number>;
 }
 
+/** How gaps become one number. */
 export interface EqualizedOddsOptions {
   /** How the gaps of the true and the false positive rate become one number. @defaultValue `'worst'` */
   readonly aggregate?: 'worst' | 'mean' | undefined;

@@ -22,10 +22,15 @@ export interface PeftAdapter {
 
 /** What of adapter_config.json matters here; PEFT's defaults are filled in. */
 export interface PeftConfig {
+  /** Scale, before it is divided by the rank. */
   readonly lora_alpha: number;
+  /** Other alphas by module. */
   readonly alpha_pattern: Readonly<Record<string, number>>;
+  /** Modules that are in the file whole. */
   readonly modules_to_save: readonly string[];
+  /** Divide by the root of the rank. */
   readonly use_rslora: boolean;
+  /** The file has magnitudes. */
   readonly use_dora: boolean;
 }
 

@@ -49,11 +49,13 @@ export interface DedupCounts {
 
 /** Finds repeated texts one at a time, in the order in which they come. */
 export interface Deduplicator {
+  /** How candidates are found. */
   readonly banding: Banding;
   /** Judges the next text against those kept so far. */
   add(text: string): DedupVerdict;
   /** Cluster of every kept text, in order of keeping: the index (among all added texts) of its first member. */
   clusters(): number[];
+  /** So far. */
   counts(): DedupCounts;
 }
 

@@ -2,7 +2,9 @@ import { finalize, join53 } from './hash.ts';
 
 /** Bands and rows per band of a locality-sensitive index. */
 export interface Banding {
+  /** A match in one is enough. */
   readonly bands: number;
+  /** Places of a signature in a band, all of which must match. */
   readonly rows: number;
 }
 

@@ -2,6 +2,7 @@ import { finalize, high32 } from './hash.ts';
 
 /** Turns sets of {@link shingles} into MinHash signatures (Broder, 1997): equal places estimate the Jaccard similarity. */
 export interface MinHasher {
+  /** Places of a signature. */
   readonly permutations: number;
   /** Signature of a set; every place is 2³²-1 for the empty set. */
   signature(set: Float64Array): Uint32Array;

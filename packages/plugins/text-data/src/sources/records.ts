@@ -5,10 +5,13 @@ import type { Columns, OpenedSource, RawRow } from './types.ts';
 
 /** A row with its columns sorted out. */
 export interface TextRecord {
+  /** Unique within the data. */
   readonly id: string;
+  /** Not cleaned yet. */
   readonly text: string;
   /** The raw value, before it is mapped to a class. */
   readonly label: string | undefined;
+  /** Where it comes from. */
   readonly group: string | undefined;
   /** Further columns that the caller asked for. */
   readonly extra: Readonly<Record<string, unknown>>;
@@ -30,9 +33,11 @@ export type RecordResult =
 
 /** Options of {@link readRecords}. */
 export interface RecordOptions {
+  /** Which columns hold what. */
   readonly columns?: Columns | undefined;
   /** Further columns to keep. */
   readonly keep?: readonly string[] | undefined;
+  /** How mails become text. */
   readonly mail?: MailOptions | undefined;
 }
 

@@ -35,6 +35,7 @@ export interface ModuleSource extends SourceBase {
   readonly module: string;
   /** Read these files of the package instead of loading it: patterns relative to the package's folder. */
   readonly files?: string | readonly string[] | undefined;
+  /** Not together with `module`. */
   readonly rows?: undefined;
 }
 
@@ -42,14 +43,19 @@ export interface ModuleSource extends SourceBase {
 export interface FilesSource extends SourceBase {
   /** Glob patterns relative to the config's folder; files are read in the order of their paths. */
   readonly files: string | readonly string[];
+  /** Not together with `files` of the project. */
   readonly module?: undefined;
+  /** Not together with `files`. */
   readonly rows?: undefined;
 }
 
 /** Records written into the config. */
 export interface RowsSource extends SourceBase {
+  /** Records. */
   readonly rows: readonly Readonly<Record<string, unknown>>[];
+  /** Not together with `rows`. */
   readonly module?: undefined;
+  /** Not together with `rows`. */
   readonly files?: undefined;
 }
 
@@ -61,6 +67,7 @@ export type RawRow = Readonly<Record<string, unknown>>;
 
 /** A source that was found, before it is read. */
 export interface OpenedSource {
+  /** For messages and ids. */
   readonly name: string;
   /** Whether the text column holds raw mails. */
   readonly isMail: boolean;

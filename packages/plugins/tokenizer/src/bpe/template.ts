@@ -7,7 +7,9 @@ export type TemplatePiece =
 
 /** How texts and special tokens are put together, for one text and for a pair. */
 export interface Template {
+  /** Of one text. */
   readonly single: readonly TemplatePiece[];
+  /** Of two texts. */
   readonly pair: readonly TemplatePiece[];
 }
 

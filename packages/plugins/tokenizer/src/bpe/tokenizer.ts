@@ -15,7 +15,9 @@ import { WordEncoder } from './words.ts';
 
 /** A token that stands for itself wherever its spelling occurs in a text, before any other rule. */
 export interface AddedToken {
+  /** Number in the vocabulary. */
   readonly id: number;
+  /** As it stands in a text. */
   readonly content: string;
   /** Left out by {@link Tokenizer.decode} on request. @defaultValue `true` */
   readonly special?: boolean | undefined;
@@ -30,8 +32,11 @@ export type TokenRole = 'pad' | 'unk' | 'cls' | 'sep' | 'mask' | 'bos' | 'eos';
 
 /** Everything a {@link Tokenizer} is made of. Plain data: it can be stored, compared and sent to a worker. */
 export interface TokenizerDefinition extends Vocabulary {
+  /** What is done to a text before it is split. */
   readonly rules: TextRules;
+  /** Tokens that are not merged, special ones included. */
   readonly added: readonly AddedToken[];
+  /** Special tokens by role. */
   readonly roles: Readonly<Partial<Record<TokenRole, string>>>;
   /** Stands for a byte that has no token; such bytes are dropped without one. */
   readonly unknown?: string | undefined;
@@ -41,6 +46,7 @@ export interface TokenizerDefinition extends Vocabulary {
   readonly maxLength?: number | undefined;
 }
 
+/** How {@link Tokenizer.encode} works. */
 export interface EncodeOptions {
   /** Second text, for models that read two. */
   pair?: string | undefined;
@@ -58,6 +64,7 @@ export interface Encoding {
   readonly typeIds: Int32Array;
 }
 
+/** How {@link Tokenizer.decode} works. */
 export interface DecodeOptions {
   /** @defaultValue `true` */
   skipSpecialTokens?: boolean | undefined;
@@ -91,6 +98,7 @@ function addedPattern(added: readonly AddedToken[]): RegExp | undefined {
 
 /** A byte-level BPE tokenizer: texts to ids and back. Decoding an encoding gives the text back unless a rule changes it. */
 export class Tokenizer {
+  /** What it was made from. */
   readonly definition: TokenizerDefinition;
   readonly #ids: ReadonlyMap<string, number>;
   readonly #words: WordEncoder;

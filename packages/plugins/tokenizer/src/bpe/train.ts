@@ -53,8 +53,11 @@ function byteSpeller(): Speller {
 
 /** Distinct words with the number of times each was seen. */
 export interface WordCounts {
+  /** Different words. */
   readonly size: number;
+  /** By its number. */
   word(index: number): string;
+  /** How often it occurs. */
   count(index: number): number;
 }
 
