@@ -174,8 +174,36 @@ export function fakeServices({ accepted = true, run }: FakePipelineOptions = {})
     async plan(options) {
       calls.push(['plan', options]);
       return [
-        { stage: 'main', phase: 'data', key: 'a'.repeat(64), cached: true, plugins: ['text-data'] },
-        { stage: 'main', phase: 'train', key: 'b'.repeat(64), cached: false, plugins: [] },
+        {
+          ...{ stage: 'main', phase: 'data', key: 'a'.repeat(64), cached: true, plugins: ['text-data'] },
+          ...{ reason: undefined, seconds: undefined, memory: undefined },
+        },
+        {
+          ...{ stage: 'main', phase: 'train', key: 'b'.repeat(64), cached: false, plugins: [] },
+          reason: 'train.epochs: 2 → 3 (anneal.config.ts)',
+          seconds: { value: 75, basis: '40 steps at the 1.20e+3 tokens/s of the last training' },
+          memory: { value: 1.5e9, basis: 'the programs of this training' },
+        },
+      ];
+    },
+    async explain(options) {
+      calls.push(['explain', options]);
+      const place = { stage: 'main', parts: { 'config seed': '0' } };
+      return [
+        {
+          ...{ ...place, phase: 'data', key: 'a'.repeat(64), cached: true },
+          ...{ compared: { key: 'a'.repeat(64), at: new Date(0), cached: true }, differences: [] },
+        },
+        {
+          ...{ ...place, phase: 'train', key: 'b'.repeat(64), cached: false },
+          compared: { key: 'c'.repeat(64), at: new Date(0), cached: true },
+          differences: [
+            {
+              ...{ stage: 'main', phase: 'train', name: 'config train.epochs' },
+              ...{ before: '2', after: '3', source: 'anneal.config.ts' },
+            },
+          ],
+        },
       ];
     },
     async run(options = {}): Promise<RunResult> {

@@ -93,11 +93,14 @@ it('plan shows what is cached', async () => {
   const { code, out } = await run('/nowhere', 'plan');
   expect(code).toBe(0);
   expect(out).toMatchInlineSnapshot(`
-    "  stage  phase          key           plugins
-      main   data   cached  aaaaaaaaaaaa  text-data
-      main   train  run     bbbbbbbbbbbb
+    "  stage  phase                time   memory  why
+      main   data   cached
+      main   train  run     1 min 15 s  1.50 GB  train.epochs: 2 → 3
+                                                 (anneal.config.ts)
 
-    1 of 2 phases would run
+    1 of 2 phases would run: about 1 min 15 s
+      time of main train: 40 steps at the 1.20e+3 tokens/s of the last training
+      memory of main train: the programs of this training
     "
   `);
   expect(JSON.parse((await run('/nowhere', 'plan', '--json')).out)).toHaveLength(2);

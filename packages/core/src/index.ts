@@ -84,8 +84,11 @@ export { Artifacts } from './artifacts.ts';
 export type { Run } from './run.ts';
 export { openStage, type Stage, type StageOptions } from './build/stage.ts';
 export type {
+  Estimate,
   EvaluateOptions,
   EvaluateResult,
+  ExplainOptions,
+  Explanation,
   Pipeline,
   PlanEntry,
   Prediction,
@@ -93,4 +96,5 @@ export type {
   RunResult,
   TapListing,
 } from './pipeline-types.ts';
+export { type Difference, describeDifference } from './build/explain.ts';
 export { createPipeline } from './pipeline.ts';

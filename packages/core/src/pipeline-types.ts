@@ -1,4 +1,5 @@
 import type { Row } from './data/types.ts';
+import type { Difference } from './build/explain.ts';
 import type { PhaseName, RunEvent } from './observe/events.ts';
 import type { Report } from './report/types.ts';
 import type { Metrics } from './task.ts';
@@ -35,8 +36,40 @@ export interface PlanEntry {
   readonly key: string;
   /** Whether the result is there already. */
   readonly cached: boolean;
+  /** Why it would run, in words: the first input that changed, or what is missing. `undefined` when it would not. */
+  readonly reason: string | undefined;
+  /** Seconds that it would take; `undefined` when it would not run, and when nothing is known. */
+  readonly seconds: Estimate | undefined;
+  /** Most bytes that the process would have in memory. */
+  readonly memory: Estimate | undefined;
   /** Plugins that take part. */
   readonly plugins: readonly string[];
+}
+
+/** A number that was not measured yet. */
+export interface Estimate {
+  /** In the unit of what is estimated. */
+  readonly value: number;
+  /** What it is based on: `the last run of this phase`. */
+  readonly basis: string;
+}
+
+/** Why a phase would run or would not. */
+export interface Explanation {
+  /** Name of the stage. */
+  readonly stage: string;
+  /** The phase. */
+  readonly phase: PhaseName;
+  /** Cache key, 64 hex digits. */
+  readonly key: string;
+  /** Whether the result is there already. */
+  readonly cached: boolean;
+  /** The key's own parts by name; those of the phases before are in theirs. */
+  readonly parts: Readonly<Record<string, string>>;
+  /** What it was compared with: the most similar that was done before. */
+  readonly compared: { readonly key: string; readonly at: Date; readonly cached: boolean } | undefined;
+  /** What changed since then, first phase first. */
+  readonly differences: readonly Difference[];
 }
 
 /** A tap as `anneal inspect hooks` prints it. */
@@ -51,6 +84,14 @@ export interface TapListing {
   readonly plugin: string;
   /** The tap's own stage number. */
   readonly order: number;
+}
+
+/** What {@link Pipeline.explain} looks at. */
+export interface ExplainOptions {
+  /** Name of a stage. @defaultValue all */
+  readonly stage?: string | undefined;
+  /** One phase of each. @defaultValue all */
+  readonly phase?: PhaseName | undefined;
 }
 
 /** What {@link Pipeline.evaluate} measures. */
@@ -86,6 +127,8 @@ export interface EvaluateResult {
 export interface Pipeline extends AsyncDisposable {
   /** What would run and what is cached; computes nothing heavy. */
   plan(options?: Pick<RunOptions, 'stages'>): Promise<readonly PlanEntry[]>;
+  /** Compares what would run with what was done before: which inputs changed. */
+  explain(options?: ExplainOptions): Promise<readonly Explanation[]>;
   /** Runs what is not cached. @throws AnnealError */
   run(options?: RunOptions): Promise<RunResult>;
   /** Evaluates an emitted folder. */

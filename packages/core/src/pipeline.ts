@@ -1,23 +1,26 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 
-import { Build, prepareCache } from './build/build.ts';
+import { Build } from './build/build.ts';
+import { prepareCache } from './build/cache-folder.ts';
 import { RunScope } from './build/context.ts';
 import { evaluateFolder } from './build/evaluate-folder.ts';
-import { checkOutDir, isEmitted, recoverOutDir } from './build/emit.ts';
-import { phaseKeys, type PhaseKeys, PHASES, firstPhase } from './build/keys.ts';
+import { checkOutDir, recoverOutDir } from './build/emit.ts';
+import { phaseKeys, type PhaseKeys } from './build/keys.ts';
+import { Planner } from './build/plan.ts';
 import { type StageSetup, setupStage } from './build/setup.ts';
 import { isResolvedConfig, resolveConfig, type ResolveOptions } from './config/resolve.ts';
 import type { ResolvedConfig, UserConfig } from './config/types.ts';
 import { AnnealError, isAnnealError } from './errors/error.ts';
 import type { HookRegistry } from './hooks/create.ts';
 import { openBackend } from './node/backend.ts';
-import { Cache } from './node/cache.ts';
 import type { RunEvent } from './observe/events.ts';
 import { createLogger } from './observe/logger.ts';
 import type {
   EvaluateOptions,
   EvaluateResult,
+  ExplainOptions,
+  Explanation,
   Pipeline,
   PlanEntry,
   RunOptions,
@@ -78,29 +81,14 @@ class ConfiguredPipeline implements Pipeline {
   async plan({ stages }: Pick<RunOptions, 'stages'> = {}): Promise<readonly PlanEntry[]> {
     const selected = this.#select(stages);
     const keys = await this.#keys(selected);
-    const cache = new Cache(this.#config.cacheDir, createLogger(ignore));
-    const entries: PlanEntry[] = [];
-    // What a stage makes, a later one of the same run finds.
-    const made = new Set<string>();
-    for (const setup of selected) {
-      const { name, evaluate, emit } = setup.stage;
-      for (const phase of PHASES) {
-        if (phase === 'emit' && !emit) continue;
-        if (phase === 'evaluate' && !evaluate) continue;
-        if (phase === 'compress' && !evaluate && !emit) continue;
-        const key = (keys.get(name) as PhaseKeys)[phase];
-        const isThere = phase === 'emit' ? isEmitted(this.#config.outDir, key) : cache.has(phase, key);
-        const cached = made.has(key) || (await isThere);
-        made.add(key);
-        const plugins = setup.plugins
-          .filter(
-            (active) => setup.registry.groupsOf(active.plugin.name).has(phase) || firstPhase(setup, active) === phase,
-          )
-          .map(({ plugin }) => plugin.name);
-        entries.push({ stage: name, phase, key, cached, plugins });
-      }
-    }
-    return entries;
+    return this.#planned((scope) => new Planner(scope, keys).plan(selected));
+  }
+
+  async explain({ stage, phase }: ExplainOptions = {}): Promise<readonly Explanation[]> {
+    const selected = this.#select(stage === undefined ? undefined : [stage]);
+    const keys = await this.#keys(selected);
+    const wanted = stage === undefined ? selected : selected.filter((setup) => setup.stage.name === stage);
+    return this.#planned((scope) => new Planner(scope, keys).explain(wanted, phase));
   }
 
   async run(options: RunOptions = {}): Promise<RunResult> {
@@ -137,19 +125,28 @@ class ConfiguredPipeline implements Pipeline {
     await Promise.allSettled(this.#running);
   }
 
+  #scope(signal: AbortSignal, emit: (event: RunEvent) => void): RunScope {
+    const config = this.#config;
+    return new RunScope({ id: randomUUID(), config, signal, emit, open: () => openBackend(config) });
+  }
+
+  /** Nothing runs, and what plugins say while a training is foreseen they say again when it runs. */
+  async #planned<T>(work: (scope: RunScope) => Promise<T>): Promise<T> {
+    const scope = this.#scope(new AbortController().signal, ignore);
+    try {
+      return await this.#current.run(scope, () => work(scope));
+    } finally {
+      await scope.close();
+    }
+  }
+
   /** Gives a piece of work its scope, which ends with it. */
   async #execute<T>(
     { signal, onEvent = ignore }: Pick<RunOptions, 'signal' | 'onEvent'>,
     work: (scope: RunScope) => Promise<T>,
   ): Promise<T> {
     const closed = this.#closed.signal;
-    const scope = new RunScope({
-      id: randomUUID(),
-      config: this.#config,
-      signal: signal ? AbortSignal.any([signal, closed]) : closed,
-      emit: onEvent,
-      open: () => openBackend(this.#config),
-    });
+    const scope = this.#scope(signal ? AbortSignal.any([signal, closed]) : closed, onEvent);
     const running = this.#current.run(scope, async () => {
       try {
         scope.run.signal.throwIfAborted();

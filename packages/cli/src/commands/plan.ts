@@ -1,5 +1,30 @@
-import { type Command, loadConfigFor } from '../context.ts';
-import { columns } from '../ui/text.ts';
+import type { PlanEntry } from '@anneal/core';
+
+import { type Command, loadConfigFor, widthFor } from '../context.ts';
+import { bytes, duration } from '../ui/numbers.ts';
+import { columns, oneLine, wrap } from '../ui/text.ts';
+
+/** What the estimates are based on, each once. */
+function bases(entries: readonly PlanEntry[], width: number): readonly string[] {
+  const lines = entries.flatMap(({ stage, phase, seconds, memory }) => [
+    ...(seconds === undefined ? [] : [`time of ${stage} ${phase}: ${seconds.basis}`]),
+    ...(memory === undefined ? [] : [`memory of ${stage} ${phase}: ${memory.basis}`]),
+  ]);
+  return lines.map((line) => wrap(`  ${oneLine(line)}`, width, 4));
+}
+
+function summary(entries: readonly PlanEntry[]): string {
+  const runs = entries.filter(({ cached }) => !cached);
+  if (runs.length === 0) return 'everything is cached';
+  const known = runs.flatMap(({ seconds }) => (seconds === undefined ? [] : [seconds.value]));
+  const total = duration(known.reduce((sum, value) => sum + value, 0));
+  const unknown = runs.length - known.length;
+  const time =
+    known.length === 0
+      ? 'nothing is known about the time'
+      : `about ${total}${unknown === 0 ? '' : `, and ${unknown} of which nothing is known`}`;
+  return `${runs.length} of ${entries.length} phases would run: ${time}`;
+}
 
 /** `anneal plan [stage…]` */
 export const plan: Command = async (context) => {
@@ -11,16 +36,21 @@ export const plan: Command = async (context) => {
       context.json(entries);
       return 0;
     }
-    const rows = entries.map(({ stage, phase, cached, key, plugins }) => [
-      stage,
+    const width = widthFor(context);
+    const rows = entries.map(({ stage, phase, cached, seconds, memory, reason }) => [
+      oneLine(stage),
       phase,
       cached ? style.green('cached') : style.yellow('run'),
-      style.dim(key.slice(0, 12)),
-      plugins.join(', '),
+      seconds === undefined ? '' : duration(seconds.value),
+      memory === undefined ? '' : bytes(memory.value),
+      oneLine(reason ?? ''),
     ]);
-    context.print(columns([['stage', 'phase', '', 'key', 'plugins'].map(style.dim), ...rows]));
-    const runs = entries.filter(({ cached }) => !cached).length;
-    context.print(runs === 0 ? '\neverything is cached' : `\n${runs} of ${entries.length} phases would run`);
+    const head = ['stage', 'phase', '', 'time', 'memory', 'why'].map(style.dim);
+    const align = ['left', 'left', 'left', 'right', 'right'] as const;
+    context.print(columns([head, ...rows], { align, width }));
+    context.print(`\n${summary(entries)}`);
+    const notes = bases(entries, width);
+    if (notes.length > 0) context.print(style.dim(notes.join('\n')));
     return 0;
   } finally {
     await pipeline.close();

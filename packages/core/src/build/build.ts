@@ -1,25 +1,24 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 
 import type { ResolvedConfig } from '../config/types.ts';
-import { AnnealError } from '../errors/error.ts';
 import type { ModelContext } from '../hooks/types.ts';
-import type { Model } from '../model.ts';
 import { Cache } from '../node/cache.ts';
 import { checkpointFile } from '../node/checkpoints.ts';
-import { type Codec, jsonCodec, loadModel, modelCodec, saveModel } from '../node/codec.ts';
-import { removeLeftovers, writeError } from '../node/files.ts';
+import type { Codec } from '../node/codec.ts';
+import { type Lock, Locks } from '../node/locks.ts';
+import { Records, type TrainingRecord } from '../node/records.ts';
 import type { PhaseName } from '../observe/events.ts';
 import type { RunResult } from '../pipeline-types.ts';
 import type { Report } from '../report/types.ts';
 import type { Task } from '../task.ts';
 import type { TrainReport } from '../train/types.ts';
+import { checkpointPath, FOLDERS } from './cache-folder.ts';
+import { type Cached, CODECS, restoreArtifacts, saveArtifacts, type ValueOf } from './codecs.ts';
 import type { RunScope } from './context.ts';
 import { emitPhase, emittedReport } from './emit.ts';
 import { type EvaluateResult, evaluatePhase } from './evaluate.ts';
-import type { PhaseKeys } from './keys.ts';
+import type { PhaseKey, PhaseKeys } from './keys.ts';
 import {
   checkTestSplit,
   type CompressResult,
@@ -40,63 +39,19 @@ interface Result<T> {
   get(): Promise<T>;
 }
 
-const CODECS: {
-  readonly data: Codec<DataResult>;
-  readonly model: Codec<Model>;
-  readonly train: Codec<TrainResult>;
-  readonly compress: Codec<CompressResult>;
-  readonly evaluate: Codec<EvaluateResult>;
-} = {
-  data: jsonCodec(),
-  model: modelCodec,
-  train: {
-    save: async (folder, { model, report }) => {
-      await saveModel(folder, 'model', model);
-      await jsonCodec<{ report: TrainReport | undefined }>('train.json').save(folder, { report });
-    },
-    load: async (folder) => ({
-      model: await loadModel(folder, 'model'),
-      report: (await jsonCodec<{ report?: TrainReport }>('train.json').load(folder)).report,
-    }),
-  },
-  compress: {
-    save: async (folder, { reference, compressed, checks }) => {
-      await saveModel(folder, 'reference', reference);
-      if (compressed !== undefined) await saveModel(folder, 'compressed', compressed);
-      await jsonCodec('compress.json').save(folder, { checks, compressed: compressed !== undefined });
-    },
-    load: async (folder) => {
-      const facts = await jsonCodec<{ checks: CompressResult['checks']; compressed: boolean }>('compress.json').load(
-        folder,
-      );
-      return {
-        reference: await loadModel(folder, 'reference'),
-        compressed: facts.compressed ? await loadModel(folder, 'compressed') : undefined,
-        checks: facts.checks,
-      };
-    },
-  },
-  evaluate: jsonCodec(),
-};
-type Cached = keyof typeof CODECS;
-type ValueOf<P extends Cached> = (typeof CODECS)[P] extends Codec<infer T> ? T : never;
-
 /** Results of a stage that later stages and the report use. */
 interface StageResult {
   readonly train: Result<TrainResult>;
   readonly reports: readonly Result<TrainResult>[];
 }
 
-/** Folder of the checkpoints of trainings that are not finished. */
-const CHECKPOINTS = 'checkpoints';
-/** Prefix of the files of a cache entry that are artifacts. */
-const ARTIFACT = 'artifact.';
-
 /** One execution of a build. */
 export class Build {
   readonly #config: ResolvedConfig;
   readonly #scope: RunScope;
   readonly #cache: Cache;
+  readonly #locks: Locks;
+  readonly #records: Records;
   readonly #force: boolean;
   readonly #timings: Report['timings'][number][] = [];
 
@@ -105,6 +60,8 @@ export class Build {
     this.#scope = scope;
     this.#force = force;
     this.#cache = new Cache(config.cacheDir, scope.logger);
+    this.#locks = new Locks(join(config.cacheDir, FOLDERS.locks));
+    this.#records = new Records(join(config.cacheDir, FOLDERS.records));
   }
 
   /** Runs the given stages in order; the last one's result is what the run returns. */
@@ -142,10 +99,7 @@ export class Build {
     const model = await this.#phase(setup, 'model', keys, async () =>
       modelPhase(setup, await base(), from && (await from.train.get()).model),
     );
-    const checkpoint = checkpointFile(
-      join(this.#config.cacheDir, CHECKPOINTS, `${keys.train.slice(0, 32)}.safetensors`),
-      scope.logger,
-    );
+    const checkpoint = checkpointFile(checkpointPath(this.#config.cacheDir, keys.train), scope.logger);
     const train = await this.#phase(setup, 'train', keys, async () =>
       trainPhase(setup, scope, await base(), await model.get(), checkpoint),
     );
@@ -169,28 +123,48 @@ export class Build {
           evaluatePhase(setup, scope, await base(), await compress.get()),
         )
       : undefined;
-    const emitted = stage.emit && !this.#force ? await emittedReport(this.#config.outDir, keys.emit) : undefined;
-    if (emitted !== undefined) {
+    const reportAnew = async (): Promise<Report> =>
+      this.#report(data, await trainReports(), (await compress.get()).checks, await evaluate?.get());
+    if (!stage.emit) {
+      const report = await reportAnew();
+      return { report, outDir: undefined, accepted: isAccepted(report) };
+    }
+    const report = await this.#emit(setup, keys.emit, reportAnew, async (made) => {
+      const { reference, compressed } = await compress.get();
+      const trained = (await train.get()).model;
+      const key = keys.emit.key;
+      await emitPhase({ setup, base: await base(), trained, reference, compressed, report: made, key });
+    });
+    return { report, outDir: this.#config.outDir, accepted: isAccepted(report) };
+  }
+
+  /** The report of the output folder: written there now, unless this very build stands there already. */
+  async #emit(
+    setup: StageSetup,
+    phase: PhaseKey,
+    assemble: () => Promise<Report>,
+    write: (report: Report) => Promise<void>,
+  ): Promise<Report> {
+    const { outDir } = this.#config;
+    const emitted = async (): Promise<Report | undefined> =>
+      this.#force ? undefined : emittedReport(outDir, phase.key);
+    const reuse = async (report: Report): Promise<Report> => {
       await this.#timed(setup, 'emit', true, () => Promise.resolve());
-      return { report: emitted, outDir: this.#config.outDir, accepted: isAccepted(emitted) };
+      return report;
+    };
+    const before = await emitted();
+    if (before !== undefined) return reuse(before);
+    const lock = await this.#lock(phase);
+    try {
+      const meanwhile = await emitted();
+      if (meanwhile !== undefined) return await reuse(meanwhile);
+      const report = await assemble();
+      const { seconds } = await this.#timed(setup, 'emit', false, () => write(report));
+      await this.#record(phase, seconds);
+      return report;
+    } finally {
+      await lock.release();
     }
-    const compressed = await compress.get();
-    const report = await this.#report(data, await trainReports(), compressed.checks, await evaluate?.get());
-    if (stage.emit) {
-      await this.#timed(setup, 'emit', false, async () =>
-        emitPhase({
-          setup,
-          base: await base(),
-          trained: (await train.get()).model,
-          reference: compressed.reference,
-          compressed: compressed.compressed,
-          report,
-          key: keys.emit,
-        }),
-      );
-    }
-    const outDir = stage.emit ? this.#config.outDir : undefined;
-    return { report, outDir, accepted: isAccepted(report) };
   }
 
   async #context(setup: StageSetup, data: Result<DataResult>): Promise<ModelContext> {
@@ -225,40 +199,64 @@ export class Build {
     compute: () => Promise<ValueOf<P>>,
   ): Promise<Result<ValueOf<P>>> {
     const codec = CODECS[phase] as unknown as Codec<ValueOf<P>>;
-    const key = keys[phase];
-    const found = this.#force ? undefined : await this.#cache.open(phase, key);
-    if (found !== undefined) {
-      await this.#timed(setup, phase, true, () => this.#restoreArtifacts(found));
+    const { key } = keys[phase];
+    const reuse = async (folder: string): Promise<Result<ValueOf<P>>> => {
+      await this.#timed(setup, phase, true, () => restoreArtifacts(folder, this.#scope.run.artifacts));
+      if ((await this.#records.get(key)) === undefined) await this.#record(keys[phase], undefined);
       let value: Promise<ValueOf<P>> | undefined;
-      return { cached: true, get: () => (value ??= codec.load(found)) };
+      return { cached: true, get: () => (value ??= codec.load(folder)) };
+    };
+    const find = async (): Promise<string | undefined> => (this.#force ? undefined : this.#cache.open(phase, key));
+    const before = await find();
+    if (before !== undefined) return reuse(before);
+    const lock = await this.#lock(keys[phase]);
+    try {
+      const meanwhile = await find();
+      if (meanwhile !== undefined) return await reuse(meanwhile);
+      const { value, seconds } = await this.#timed(setup, phase, false, () => this.#make(phase, key, codec, compute));
+      await this.#record(keys[phase], seconds, phase === 'train' ? trainingRecord(value as TrainResult) : undefined);
+      return { cached: false, get: () => Promise.resolve(value) };
+    } finally {
+      await lock.release();
     }
-    const value = await this.#timed(setup, phase, false, async () => {
-      const { artifacts } = this.#scope.run;
-      const before = new Map(artifacts.entries());
-      const made = await compute();
-      this.#scope.run.signal.throwIfAborted();
-      const fill = async (folder: string): Promise<void> => {
-        await codec.save(folder, made);
-        for (const [name, bytes] of artifacts.entries()) {
-          if (before.get(name) === bytes) continue;
-          await writeFile(join(folder, ARTIFACT + encodeURIComponent(name)), bytes);
-        }
-      };
-      await this.#cache.write(phase, key, fill, this.#force);
-      return made;
+  }
+
+  /** Computes the result of a phase and puts it into the cache, with the artifacts that it set. */
+  async #make<T>(phase: Cached, key: string, codec: Codec<T>, compute: () => Promise<T>): Promise<T> {
+    const { artifacts, signal } = this.#scope.run;
+    const before = new Map(artifacts.entries());
+    const made = await compute();
+    signal.throwIfAborted();
+    const fill = async (folder: string): Promise<void> => {
+      await codec.save(folder, made);
+      await saveArtifacts(folder, artifacts, before);
+    };
+    await this.#cache.write(phase, key, fill, this.#force);
+    return made;
+  }
+
+  /** Nobody else makes this result until the lock is released. */
+  #lock({ key, stage, phase }: PhaseKey): Promise<Lock> {
+    return this.#locks.acquire(key, {
+      signal: this.#scope.run.signal,
+      onWait: (owner) => {
+        const who = owner === undefined ? 'another build' : `another build (process ${owner.pid})`;
+        this.#scope.logger.info(`waiting for ${who}, which is at work on ${stage} ${phase}`);
+      },
     });
-    return { cached: false, get: () => Promise.resolve(value) };
   }
 
-  async #restoreArtifacts(folder: string): Promise<void> {
-    for (const file of await readdir(folder)) {
-      if (!file.startsWith(ARTIFACT)) continue;
-      const name = decodeURIComponent(file.slice(ARTIFACT.length));
-      this.#scope.run.artifacts.set(name, await readFile(join(folder, file)));
-    }
+  #record(phase: PhaseKey, seconds: number | undefined, training?: TrainingRecord): Promise<void> {
+    const peakRssBytes = seconds === undefined ? undefined : process.resourceUsage().maxRSS * 1024;
+    return this.#records.write({ ...phase, at: Date.now(), seconds, peakRssBytes, training });
   }
 
-  async #timed<T>(setup: StageSetup, phase: PhaseName, cached: boolean, work: () => Promise<T>): Promise<T> {
+  async #timed<T>(
+    setup: StageSetup,
+    phase: PhaseName,
+    cached: boolean,
+    work: () => Promise<T>,
+  ): Promise<{ readonly value: T; readonly seconds: number }> {
     const stage = setup.stage.name;
     const { emit, run } = this.#scope;
     run.signal.throwIfAborted();
@@ -268,36 +266,16 @@ export class Build {
     const seconds = (performance.now() - start) / 1000;
     this.#timings.push({ stage, phase, seconds, cached });
     emit({ type: 'phase-end', stage, phase, seconds, cached });
-    return value;
+    return { value, seconds };
   }
+}
+
+function trainingRecord({ report }: TrainResult): TrainingRecord | undefined {
+  if (report === undefined) return undefined;
+  const { steps, tokens, seconds } = report;
+  return { steps, tokens, seconds };
 }
 
 function isAccepted({ gates }: Report): boolean {
   return gates.every(({ passed }) => passed);
-}
-
-/**
- * The cache folder must be usable before an hour of work ends in an error. Removes what killed builds left there.
- *
- * @throws AnnealError `ANNEAL_E_CACHE` when it is no folder, `ANNEAL_E_WRITE` when it cannot be written to.
- */
-export async function prepareCache(cacheDir: string): Promise<void> {
-  const info = await stat(cacheDir).catch(() => undefined);
-  if (info !== undefined && !info.isDirectory()) {
-    throw new AnnealError('ANNEAL_E_CACHE', `\`cacheDir\` "${cacheDir}" is a file`, {
-      path: ['cacheDir'],
-      file: cacheDir,
-      fix: 'remove it, or choose another folder',
-    });
-  }
-  try {
-    await mkdir(cacheDir, { recursive: true });
-    // Trying is the only way to know: permissions are not all there is.
-    const probe = join(cacheDir, `.probe.${process.pid}.${randomUUID().slice(0, 8)}.tmp`);
-    await mkdir(probe);
-    await rmdir(probe);
-  } catch (error) {
-    throw writeError(cacheDir, error);
-  }
-  for (const folder of ['.', CHECKPOINTS, ...Object.keys(CODECS)]) await removeLeftovers(join(cacheDir, folder));
 }

@@ -1,8 +1,6 @@
 import { fork, type StdioOptions } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import process from 'node:process';
 
 import type { Tensors } from '@anneal/graph';
 
@@ -12,6 +10,7 @@ import type { Model } from '../model.ts';
 import { backendPackage } from '../node/backend.ts';
 import { saveModel } from '../node/codec.ts';
 import { writeError } from '../node/files.ts';
+import { temporaryPath } from '../node/host.ts';
 import { resolvePackage } from '../node/resolve.ts';
 import type { AuditSection, HonestyCheck, VariantMetrics } from '../report/types.ts';
 import type { Metrics } from '../task.ts';
@@ -115,22 +114,28 @@ export async function evaluatePhase(
   }
 }
 
-/** A metric that gets worse by more than this is named: 0.3 points. */
+/**
+ * A metric that gets worse by more than this is named: 0.3 points of a share. What is larger than 1 is none, such as a
+ * perplexity, and may get worse by 0.3 %: that is a perplexity whose loss gets worse by 0.003.
+ */
 const QUALITY_TOLERANCE = 0.003;
 
-function qualityCheck(before: VariantMetrics, after: VariantMetrics): HonestyCheck {
+export function qualityCheck(before: VariantMetrics, after: VariantMetrics): HonestyCheck {
   const worse: string[] = [];
   for (const [name, { value, better }] of Object.entries(before.metrics)) {
     const now = after.metrics[name]?.value ?? Number.NaN;
     const loss = better === 'higher' ? value - now : better === 'lower' ? now - value : 0;
+    const tolerance = QUALITY_TOLERANCE * Math.max(1, Math.abs(value));
     // NaN on one side is worse, too.
-    if (better !== undefined && !(loss <= QUALITY_TOLERANCE))
-      worse.push(`${name} ${value.toFixed(4)} → ${now.toFixed(4)}`);
+    if (better !== undefined && !(loss <= tolerance)) worse.push(`${name} ${value.toFixed(4)} → ${now.toFixed(4)}`);
   }
   return {
     name: 'compressed model is as good',
     passed: worse.length === 0,
-    message: worse.length === 0 ? `no metric is worse by more than ${QUALITY_TOLERANCE}` : worse.join(', '),
+    message:
+      worse.length === 0
+        ? `no metric is worse by more than ${QUALITY_TOLERANCE}, or ${100 * QUALITY_TOLERANCE} % where it is above 1`
+        : worse.join(', '),
   };
 }
 
@@ -165,7 +170,7 @@ async function measureFile(
   signal: AbortSignal,
 ): Promise<Pick<VariantMetrics, 'bytes' | 'peakRssMb'>> {
   // In the cache folder: the system's temporary folder may be small, or memory.
-  const folder = join(config.cacheDir, `.measure.${process.pid}.${randomUUID().slice(0, 8)}.tmp`);
+  const folder = temporaryPath(join(config.cacheDir, 'measure'));
   try {
     await mkdir(folder, { recursive: true });
     await saveModel(folder, 'model', model);

@@ -3,8 +3,9 @@ import { fileURLToPath } from 'node:url';
 
 import { resolveModule } from '../config/modules.ts';
 import type { ResolvedConfig } from '../config/types.ts';
+import { pathText } from '../errors/show.ts';
 import { backendPackage } from '../node/backend.ts';
-import { digest, digestPath } from '../node/hash.ts';
+import { canonical, digest, digestPath } from '../node/hash.ts';
 import { digestPackage } from '../node/package-code.ts';
 import { resolvePackage } from '../node/resolve.ts';
 import type { PhaseName } from '../observe/events.ts';
@@ -13,7 +14,34 @@ import type { ActivePlugin, StageSetup } from './setup.ts';
 /** Phases in order; the key of each contains the key of the one before. */
 export const PHASES: readonly PhaseName[] = ['data', 'model', 'train', 'compress', 'evaluate', 'emit'];
 
-export type PhaseKeys = Readonly<Record<PhaseName, string>>;
+/** What a key is made of, by name; short values as they are, long ones as digests. */
+export type KeyParts = Readonly<Record<string, string>>;
+
+/** The key of a phase and what it says. */
+export interface PhaseKey {
+  readonly stage: string;
+  readonly phase: PhaseName;
+  /** 64 hex digits. */
+  readonly key: string;
+  /** Keys of the results that it starts from: the phase before, and the training of the stage that it starts from. */
+  readonly after: readonly string[];
+  /** What counts in this phase first. */
+  readonly parts: KeyParts;
+}
+
+export type PhaseKeys = Readonly<Record<PhaseName, PhaseKey>>;
+
+/** How the names of parts begin: what `anneal cache explain` tells people by. */
+export const PART = {
+  /** A value of the config, by its path. */
+  config: 'config ',
+  /** Of a plugin: `plugin lora options.r`. */
+  plugin: (name: string): string => `plugin ${name} `,
+  /** A package that is no plugin. */
+  code: 'code of ',
+  /** What runs when. */
+  order: 'order of ',
+} as const;
 
 /**
  * Cache keys of a stage. A plugin counts from the first phase whose hooks it taps, with its name, version, code,
@@ -29,28 +57,32 @@ export async function phaseKeys(
   from: PhaseKeys | undefined,
 ): Promise<PhaseKeys> {
   const { stage } = setup;
-  const parts = new Map<PhaseName, unknown[]>(PHASES.map((phase) => [phase, []]));
-  for (const active of setup.plugins) {
-    const first = firstPhase(setup, active);
-    if (first !== undefined) parts.get(first)?.push(await pluginKey(active, setup, config));
-  }
-  for (const { hook, plugin, order } of setup.registry.taps()) {
-    parts.get(hook.split('.')[0] as PhaseName)?.push([hook, plugin, order]);
-  }
-  const backend = await backendKey(config);
-  const slices: Readonly<Record<PhaseName, unknown>> = {
-    data: [await ownCode(), config.seed],
-    model: [from?.train],
-    train: [stage.name, stage.train, stage.data, backend],
-    compress: [backend],
-    evaluate: [config.evaluate, stage.evaluate],
-    emit: [stage.emit, config.name, config.gates, config.outDir],
+  const backend = await backendParts(config);
+  const own: Readonly<Record<PhaseName, KeyParts>> = {
+    data: { ...(await codeParts()), ...configParts({ seed: config.seed }) },
+    model: {},
+    train: {
+      'name of the stage': stage.name,
+      ...configParts({ train: stage.train, stages: { [stage.name]: { data: stage.data } } }),
+      ...backend,
+    },
+    compress: backend,
+    evaluate: configParts({ evaluate: config.evaluate, stages: { [stage.name]: { evaluate: stage.evaluate } } }),
+    emit: configParts({
+      stages: { [stage.name]: { emit: stage.emit } },
+      name: config.name,
+      gates: config.gates,
+      outDir: config.outDir,
+    }),
   };
-  const keys: Partial<Record<PhaseName, string>> = {};
-  let previous = '';
+  const keys: Partial<Record<PhaseName, PhaseKey>> = {};
+  let previous: readonly string[] = [];
   for (const phase of PHASES) {
-    previous = digest([previous, phase, slices[phase], parts.get(phase)]);
-    keys[phase] = previous;
+    const after = phase === 'model' && from !== undefined ? [...previous, from.train.key] : previous;
+    const parts = { ...own[phase], ...(await pluginParts(setup, phase, config)), ...orderParts(setup, phase) };
+    const key = digest([phase, after, parts]);
+    keys[phase] = { stage: stage.name, phase, key, after, parts };
+    previous = [key];
   }
   return keys as PhaseKeys;
 }
@@ -61,37 +93,89 @@ export function firstPhase(setup: StageSetup, { plugin }: ActivePlugin): PhaseNa
   return PHASES.find((phase) => groups.has(phase));
 }
 
-async function ownCode(): Promise<readonly unknown[]> {
-  const own = fileURLToPath(import.meta.url);
-  const graph = await resolveModule('@anneal/graph', dirname(own));
-  return [await digestPackage(own), graph && (await digestPackage(fileURLToPath(graph)))];
+/** Values up to this length are kept as they are: people want to see them. */
+const SHORT = 100;
+
+function textOf(value: unknown): string {
+  const text = canonical(value);
+  return text.length <= SHORT ? text : `sha256 ${digest(value)}`;
 }
 
-async function pluginKey(
+/** Every value below `value` by its path; settings and lists of settings are opened. */
+function* flatten(value: unknown, path: readonly (string | number)[]): Generator<[name: string, text: string]> {
+  const isList = Array.isArray(value) && value.some((item) => typeof item === 'object' && item !== null);
+  const prototype: unknown = typeof value === 'object' && value !== null && Object.getPrototypeOf(value);
+  const isOpen = isList || prototype === Object.prototype || prototype === null;
+  const entries = isOpen ? Object.entries(value as object).filter(([, item]) => item !== undefined) : [];
+  for (const [key, item] of entries) yield* flatten(item, [...path, isList ? Number(key) : key]);
+  if (entries.length === 0 && value !== undefined) yield [pathText(path), textOf(value)];
+}
+
+function configParts(values: Readonly<Record<string, unknown>>): KeyParts {
+  // No settings are as good as none.
+  const found = Object.entries(values).flatMap(([key, value]) =>
+    [...flatten(value, [key])].filter(([, text]) => text !== '{}'),
+  );
+  return Object.fromEntries(found.map(([path, text]) => [PART.config + path, text]));
+}
+
+async function codeParts(): Promise<KeyParts> {
+  const own = fileURLToPath(import.meta.url);
+  const graph = await resolveModule('@anneal/graph', dirname(own));
+  return {
+    [`${PART.code}@anneal/core`]: await digestPackage(own),
+    ...(graph && { [`${PART.code}@anneal/graph`]: await digestPackage(fileURLToPath(graph)) }),
+  };
+}
+
+async function backendParts({ backend, device, threads, root }: ResolvedConfig): Promise<KeyParts> {
+  const place = configParts({ backend, device, threads });
+  if (typeof backend !== 'string') return place;
+  const name = backendPackage(backend);
+  const file = resolvePackage(name, root);
+  return { ...place, ...(file && { [PART.code + name]: await digestPackage(file) }) };
+}
+
+/** Plugins whose first phase this is. */
+async function pluginParts(setup: StageSetup, phase: PhaseName, config: ResolvedConfig): Promise<KeyParts> {
+  const parts: Record<string, string> = {};
+  for (const active of setup.plugins) {
+    if (firstPhase(setup, active) !== phase) continue;
+    const prefix = PART.plugin(active.plugin.name);
+    for (const [name, value] of await partsOf(active, setup, config)) parts[prefix + name] = value;
+  }
+  return parts;
+}
+
+async function partsOf(
   { plugin, options, dependencies, asked }: ActivePlugin,
   { stage }: StageSetup,
   { root, mode }: ResolvedConfig,
-): Promise<unknown> {
-  const inputs: [path: string, digest: string][] = [];
+): Promise<readonly (readonly [name: string, value: string])[]> {
+  const parts: [name: string, value: string][] = [
+    ['version', plugin.version],
+    ...flatten(options, ['options']),
+    // What the paths above cannot tell apart, such as a list from an object with numbers as keys.
+    ['options in all', digest(options)],
+  ];
   // One after the other: a data plugin may name more files than a process may open.
   for (const path of dependencies.map((given) => resolve(root, given))) {
-    inputs.push([relative(root, path), await digestPath(path)]);
+    parts.push([`file ${relative(root, path)}`, await digestPath(path)]);
   }
   const file = plugin.source?.startsWith('file:') ? fileURLToPath(plugin.source) : plugin.source;
-  const code = String(plugin.setup);
-  return [
-    plugin.name,
-    plugin.version,
-    options,
-    file === undefined ? code : await digestPackage(file).catch(() => code),
-    inputs,
-    asked.has('mode') ? mode : undefined,
-    asked.has('stage') ? stage.name : undefined,
-  ];
+  const code = digest(String(plugin.setup));
+  parts.push(['code', file === undefined ? code : await digestPackage(file).catch(() => code)]);
+  if (asked.has('mode')) parts.push(['mode', mode]);
+  if (asked.has('stage')) parts.push(['stage', stage.name]);
+  return parts;
 }
 
-async function backendKey({ backend, device, threads, root }: ResolvedConfig): Promise<unknown> {
-  if (typeof backend !== 'string') return [String(backend), device, threads];
-  const file = resolvePackage(backendPackage(backend), root);
-  return [backend, file && (await digestPackage(file)), device, threads];
+/** Plugins in their order, where they count first, and the taps of the phase in theirs. */
+function orderParts(setup: StageSetup, phase: PhaseName): KeyParts {
+  const plugins = setup.plugins.filter((active) => firstPhase(setup, active) === phase);
+  const taps = setup.registry.taps().filter(({ hook }) => hook.startsWith(`${phase}.`));
+  return {
+    [`${PART.order}plugins in ${phase}`]: plugins.map(({ plugin }) => plugin.name).join(', '),
+    [`${PART.order}taps in ${phase}`]: taps.map(({ hook, plugin, order }) => `${hook} ${plugin} ${order}`).join(', '),
+  };
 }

@@ -9,7 +9,7 @@ import { random } from '../random.ts';
 import type { AuditSection, HonestyCheck } from '../report/types.ts';
 import type { Task } from '../task.ts';
 import type { CheckpointStore } from '../train/checkpoint.ts';
-import { train } from '../train/engine.ts';
+import { foresee, train, type Training, type TrainingForecast } from '../train/engine.ts';
 import { builtinOptimizer, optimizerNames } from '../train/optimizers.ts';
 import { trainedParameters } from '../train/parameters.ts';
 import type { Optimizer, TrainReport } from '../train/types.ts';
@@ -125,26 +125,13 @@ export async function trainPhase(
 ): Promise<TrainResult> {
   const { stage, registry } = setup;
   const { hooks } = registry;
-  const { dataset, task, seed } = base;
   if (stage.train === false) return { model, report: undefined };
-  const config = stage.train;
-  const ctx: TrainContext = { ...base, config, model };
+  const ctx: TrainContext = { ...base, config: stage.train, model };
   const parameters = trainedParameters(ctx, hooks);
   await hooks.train.beforeTrain.promise(ctx);
-  const encoding = encodingOf(model, task, hooks, scope.run, { maxLength: config.maxLength, targets: true });
-  const rowsOf = (split: 'train' | 'validation'): readonly Row[] =>
-    selectRows(dataset.splits[split] ?? [], split, stage.data, stage.name, seed);
   const result = await train({
-    ctx,
-    hooks,
-    task,
-    optimizer: await optimizerOf(ctx, setup),
-    specs: encoding.specs,
+    ...(await trainingOf(setup, scope, ctx)),
     ...parameters,
-    samples: encoding.encode(rowsOf('train'), 'train', { targets: true }),
-    validation: encoding.encode(rowsOf('validation'), 'validation', { targets: true }),
-    maxLength: encoding.maxLength,
-    evaluationBatchSize: scope.run.config.evaluate.batchSize,
     checkpoints,
     onStep: (point) => {
       scope.emit({ type: 'step', stage: stage.name, point });
@@ -155,6 +142,39 @@ export async function trainPhase(
   });
   await hooks.train.afterTrain.promise(result.model, result.report, ctx);
   return result;
+}
+
+/** What the training of a stage would take; `undefined` when it does not train. Runs no step, and no `beforeTrain`. */
+export async function foreseeTraining(
+  setup: StageSetup,
+  scope: RunScope,
+  base: ModelContext,
+  model: Model,
+): Promise<TrainingForecast | undefined> {
+  if (setup.stage.train === false) return undefined;
+  const ctx: TrainContext = { ...base, config: setup.stage.train, model };
+  return foresee({ ...(await trainingOf(setup, scope, ctx)), ...trainedParameters(ctx, setup.registry.hooks) });
+}
+
+/** The samples of a training and how they are fed. */
+async function trainingOf(setup: StageSetup, scope: RunScope, ctx: TrainContext): Promise<Training> {
+  const { stage, registry } = setup;
+  const { hooks } = registry;
+  const { dataset, task, seed, model, config } = ctx;
+  const encoding = encodingOf(model, task, hooks, scope.run, { maxLength: config.maxLength, targets: true });
+  const rowsOf = (split: 'train' | 'validation'): readonly Row[] =>
+    selectRows(dataset.splits[split] ?? [], split, stage.data, stage.name, seed);
+  return {
+    ctx,
+    hooks,
+    task,
+    optimizer: await optimizerOf(ctx, setup),
+    specs: encoding.specs,
+    samples: encoding.encode(rowsOf('train'), 'train', { targets: true }),
+    validation: encoding.encode(rowsOf('validation'), 'validation', { targets: true }),
+    maxLength: encoding.maxLength,
+    evaluationBatchSize: scope.run.config.evaluate.batchSize,
+  };
 }
 
 async function optimizerOf(ctx: TrainContext, setup: StageSetup): Promise<Optimizer> {

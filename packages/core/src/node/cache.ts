@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { readFile, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import process from 'node:process';
 
 import type { Logger } from '../observe/logger.ts';
 import { codeOf, writeFolder } from './files.ts';
 import { digestFile } from './hash.ts';
+import { temporaryPath } from './host.ts';
 
 interface Entry {
   readonly bytes: number;
@@ -106,7 +105,7 @@ export class Cache {
   /** Removes an entry at once: no other build sees half of it. */
   async remove(phase: string, key: string): Promise<void> {
     const folder = this.folder(phase, key);
-    const aside = join(this.#root, phase, `.${key}.${process.pid}.${randomUUID().slice(0, 8)}.tmp`);
+    const aside = temporaryPath(folder);
     const moved = await rename(folder, aside).then(
       () => true,
       () => false,

@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import process from 'node:process';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { AnnealError, isAnnealError } from '../errors/error.ts';
+import { hostId, isAlive, temporaryPath } from './host.ts';
 
 const WRITE_FAILURES: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
@@ -51,7 +50,7 @@ export async function writeFolder(
   fill: (temporary: string) => Promise<void>,
   { keepExisting = false }: WriteFolderOptions = {},
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${randomUUID().slice(0, 8)}.tmp`);
+  const temporary = temporaryPath(path);
   try {
     await mkdir(temporary, { recursive: true });
     await fill(temporary);
@@ -60,6 +59,17 @@ export async function writeFolder(
     throw writeError(path, error);
   } finally {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+/** Writes a small file whole or not at all. */
+export async function writeSmallFile(path: string, text: string): Promise<void> {
+  const temporary = temporaryPath(path);
+  try {
+    await writeFile(temporary, text);
+    await rename(temporary, path);
+  } finally {
+    await rm(temporary, { force: true }).catch(() => undefined);
   }
 }
 
@@ -105,9 +115,10 @@ async function replaceFolder(from: string, to: string): Promise<void> {
   }
 }
 
-/** Temporary names of {@link writeFolder}, and of `writeFiles` of the graph package. */
-const LEFTOVER = /^\.(?<name>.+)\.(?<pid>\d+)\.[0-9a-f]{8}\.tmp(?<old>\.old\d+)?$|^.+\.[0-9a-f-]{36}\.part$/;
-/** Where process ids say nothing (containers that share a folder), age does. */
+/** Temporary names of {@link temporaryPath}, and of `writeFiles` of the graph package. */
+const LEFTOVER =
+  /^\.(?<name>.+)\.(?<pid>\d+)\.((?<host>[0-9a-f]{8})\.)?[0-9a-f]{8}\.tmp(?<old>\.old\d+)?$|^.+\.[0-9a-f-]{36}\.part$/;
+/** Where process ids say nothing (machines and containers that share a folder), age does. */
 const LEFTOVER_MIN_AGE_MS = 10 * 60_000;
 
 /**
@@ -117,26 +128,17 @@ const LEFTOVER_MIN_AGE_MS = 10 * 60_000;
  * @param only Names to look at. @defaultValue all
  */
 export async function removeLeftovers(folder: string, only?: string): Promise<void> {
+  const own = hostId();
   for (const entry of await readdir(folder).catch(() => [])) {
-    const { name, pid, old } = LEFTOVER.exec(entry)?.groups ?? {};
-    if (!LEFTOVER.test(entry) || (only !== undefined && name !== only) || (pid !== undefined && isAlive(Number(pid)))) {
-      continue;
-    }
+    const { name, pid, host, old } = LEFTOVER.exec(entry)?.groups ?? {};
+    if (!LEFTOVER.test(entry) || (only !== undefined && name !== only)) continue;
+    if (pid !== undefined && (host === undefined || host === own) && isAlive(Number(pid))) continue;
     const path = join(folder, entry);
     const info = await stat(path).catch(() => undefined);
     if (old !== undefined && !(await isThere(join(folder, name as string)))) {
       await rename(path, join(folder, name as string)).catch(() => undefined);
-    } else if (info !== undefined && Date.now() - info.mtimeMs > LEFTOVER_MIN_AGE_MS) {
+    } else if (info !== undefined && (host === own || Date.now() - info.mtimeMs > LEFTOVER_MIN_AGE_MS)) {
       await rm(path, { recursive: true, force: true }).catch(() => undefined);
     }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) !== 'ESRCH';
   }
 }

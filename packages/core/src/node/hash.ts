@@ -3,7 +3,9 @@ import { createReadStream } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** SHA-256 of a value, independent of the order of object keys. Functions count by their source text. */
+import { withoutComments } from './comments.ts';
+
+/** SHA-256 of a value, independent of the order of object keys. Functions count by their code. */
 export function digest(value: unknown): string {
   return createHash('sha256').update(canonical(value)).digest('hex');
 }
@@ -12,9 +14,9 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
 
 /** A text that two values share exactly when they are equal; every kind of value starts differently. */
-function canonical(value: unknown): string {
+export function canonical(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
-  if (typeof value === 'function') return `function ${String(value)}`;
+  if (typeof value === 'function') return `function ${withoutComments(String(value))}`;
   if (typeof value === 'bigint') return `${value}n`;
   if (Object.is(value, -0)) return '-0';
   if (typeof value !== 'object' || value === null) return String(value as number | boolean | symbol | undefined | null);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 
+import { withoutComments } from './comments.ts';
 import { digest, digestPath } from './hash.ts';
 
 const packages = new Map<string, Promise<string>>();
@@ -23,13 +24,57 @@ async function digestPackageOf(file: string): Promise<string> {
   const real = await realpath(file);
   const folder = await packageFolder(dirname(real));
   if (folder === undefined) return digest(await digestImports(real));
-  const manifest = await digestPath(join(folder, 'package.json'));
+  const manifest = await digestManifest(folder);
+  const isInstalled = folder.split(sep).includes('node_modules');
   const [top, ...below] = relative(folder, real).split(sep);
-  // The folder that the file runs from: tests, docs and build outputs beside it do not matter.
-  if (below.length > 0) return digest([manifest, await digestPath(join(folder, top as string))]);
+  if (below.length > 0) {
+    // The folder that the file runs from: tests, docs and build outputs beside it do not matter.
+    const from = join(folder, top as string);
+    // In a project a plugin may import what lies elsewhere.
+    const others = isInstalled
+      ? []
+      : (await digestImports(real)).filter(([name]) => !resolve(real, '..', name).startsWith(from + sep));
+    return digest([manifest, await digestPath(from), others]);
+  }
   // A file beside package.json: an installed package is code as a whole, but in a project data and results lie there too.
-  if (folder.split(sep).includes('node_modules')) return digest([manifest, await digestPath(folder)]);
-  return digest([manifest, await digestImports(real)]);
+  return digest([manifest, isInstalled ? await digestPath(folder) : await digestImports(real)]);
+}
+
+/** What of a manifest changes what code does. */
+const MANIFEST = ['name', 'version', 'type', 'main', 'module', 'exports', 'imports'] as const;
+const DEPENDENCIES = ['dependencies', 'peerDependencies', 'optionalDependencies'] as const;
+/** Their code counts everywhere as it is. */
+const COUNTED = new Set(['@anneal/core', '@anneal/graph']);
+
+/** Of a package: its manifest, and the versions of what it depends on. */
+async function digestManifest(folder: string): Promise<string> {
+  const manifest = await readManifest(folder);
+  if (manifest === undefined) return digestPath(join(folder, 'package.json'));
+  const versions: [name: string, version: unknown][] = [];
+  for (const name of DEPENDENCIES.flatMap((field) => Object.keys(manifest[field] ?? {}))) {
+    if (!COUNTED.has(name)) versions.push([name, await installedVersion(name, folder)]);
+  }
+  return digest([MANIFEST.map((field) => manifest[field]), versions]);
+}
+
+type Manifest = Readonly<Record<string, object | undefined>>;
+
+async function readManifest(folder: string): Promise<Manifest | undefined> {
+  try {
+    const manifest: unknown = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+    return typeof manifest === 'object' && manifest !== null ? (manifest as Manifest) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of the package that a file in `folder` would import. */
+async function installedVersion(name: string, folder: string): Promise<unknown> {
+  for (let at = folder; ; at = dirname(at)) {
+    const manifest = await readManifest(join(at, 'node_modules', name));
+    if (manifest !== undefined) return manifest['version'];
+    if (dirname(at) === at) return undefined;
+  }
 }
 
 async function packageFolder(start: string): Promise<string | undefined> {
@@ -54,6 +99,8 @@ const ENDINGS: readonly (readonly [written: RegExp, found: string])[] = [
   [/$/, '/index.js'],
 ];
 
+const CODE = /\.[cm]?[jt]s$/;
+
 /** A file and everything that it imports by relative paths: name and digest of each. */
 async function digestImports(entry: string): Promise<readonly (readonly [string, string])[]> {
   const found = new Map<string, string>();
@@ -61,7 +108,8 @@ async function digestImports(entry: string): Promise<readonly (readonly [string,
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (found.has(file)) continue;
     const text = await readFile(file, 'utf8').catch(() => '');
-    found.set(file, createHash('sha256').update(text).digest('hex'));
+    const code = CODE.test(file) ? withoutComments(text) : text;
+    found.set(file, createHash('sha256').update(code).digest('hex'));
     for (const [, , specifier] of text.matchAll(IMPORT)) {
       const path = resolve(dirname(file), (specifier as string).replace(/[?#].*$/, ''));
       for (const [written, ending] of ENDINGS) {

@@ -28,9 +28,10 @@ import { learningRate } from './schedules.ts';
 import { type ParameterSettings, stateName, stateShapes, type StepSource, updatesApart } from './step-graph.ts';
 import { type StepPlan, StepPlans } from './step-plan.ts';
 import { type StepOutcome, StepRunner } from './step-runner.ts';
-import type { Optimizer, StepProgress, TrainPoint, TrainReport } from './types.ts';
+import type { Optimizer, StepProgress, TrainConfig, TrainPoint, TrainReport } from './types.ts';
 
-export interface TrainRequest extends TrainedParameters {
+/** What is trained, and on what. */
+export interface Training {
   readonly ctx: TrainContext;
   readonly hooks: CallableHooks;
   readonly task: Task;
@@ -39,15 +40,57 @@ export interface TrainRequest extends TrainedParameters {
   readonly samples: readonly Sample[];
   readonly validation: readonly Sample[];
   readonly maxLength: number;
-  /** Rows that a program takes at once; steps with more are made of several runs. @defaultValue all of a batch */
-  readonly microBatchSize?: number | undefined;
   readonly evaluationBatchSize: number;
-  /** The model as it is trained, when that is not `ctx.model`. */
-  readonly rounded?: Rounded | undefined;
+}
+
+export interface TrainRequest extends PlanRequest {
   readonly checkpoints: CheckpointStore;
   /** Hears every step and every evaluation. */
   readonly onStep: (point: TrainPoint) => void;
   readonly onMetrics: (metrics: Metrics) => void;
+}
+
+/** What is enough to say what training takes. */
+interface PlanRequest extends Training, TrainedParameters {
+  /** Rows that a program takes at once; steps with more are made of several runs. @defaultValue all of a batch */
+  readonly microBatchSize?: number | undefined;
+  /** The model as it is trained, when that is not `ctx.model`. */
+  readonly rounded?: Rounded | undefined;
+}
+
+/** What a training takes, as far as it is known before. */
+export interface TrainingForecast {
+  readonly steps: number;
+  /** Elements that are not padding, over all epochs. */
+  readonly tokens: number;
+  /** Peak memory of the process; `undefined` where the backend, or the precision, does not let it be told. */
+  readonly bytes: number | undefined;
+}
+
+/**
+ * Says what training would take, without running anything.
+ *
+ * @throws AnnealError as {@link train} does for options that do not fit
+ */
+export async function foresee(request: PlanRequest): Promise<TrainingForecast> {
+  const { ctx, samples, specs } = request;
+  checkOptions(ctx, request);
+  const plans = new StepPlans(request);
+  const steps = stepsOf(plans, ctx.config);
+  const perEpoch = samples.reduce((sum, sample) => sum + (lengthOf(sample, specs) ?? 1), 0);
+  const tokens = Math.round((perEpoch * steps) / plans.stepsPerEpoch);
+  // Which layers are rounded is measured when training begins.
+  if (ctx.config.precision === 'int8') return { steps, tokens, bytes: undefined };
+  const { predicted } = await planTraining(memoryRequest(request), await ctx.backend());
+  return { steps, tokens, bytes: predicted?.total };
+}
+
+/** Optimizer steps in all. */
+function stepsOf(
+  { stepsPerEpoch }: StepPlans,
+  { epochs = 3, maxSteps = Number.POSITIVE_INFINITY }: TrainConfig,
+): number {
+  return Math.min(maxSteps, Math.max(1, Math.round(stepsPerEpoch * epochs)));
 }
 
 /** Trains `ctx.model` and returns it with its new weights. Resumes from the stage's checkpoint when there is one. */
@@ -105,8 +148,7 @@ class Engine {
     this.#memory = memory;
     this.#backend = backend;
     this.#state = state;
-    const steps = Math.max(1, Math.round(plans.stepsPerEpoch * (config.epochs ?? 3)));
-    this.#totalSteps = Math.min(config.maxSteps ?? Number.POSITIVE_INFINITY, steps);
+    this.#totalSteps = stepsOf(plans, config);
     this.#rate = learningRate(config);
     const entry = config.emaDecay === undefined ? stateName.parameter : stateName.average;
     this.#kept = new Map([...trainable].map((name) => [name, entry(name)]));
@@ -318,7 +360,7 @@ class Engine {
   }
 }
 
-function sourceOf(request: TrainRequest): StepSource {
+function sourceOf(request: PlanRequest): StepSource {
   const { ctx, hooks, task, specs, optimizer, trainable, groups, rounded } = request;
   const { config, stage } = ctx;
   const model = rounded?.model ?? ctx.model;
@@ -343,7 +385,7 @@ function sourceOf(request: TrainRequest): StepSource {
   };
 }
 
-function memoryRequest(request: TrainRequest): MemoryRequest {
+function memoryRequest(request: PlanRequest): MemoryRequest {
   const { ctx, validation, specs, maxLength, evaluationBatchSize } = request;
   const { gradientCheckpointing = false, maxMemory, loadBestModel = true } = ctx.config;
   const size = Math.min(evaluationBatchSize, validation.length);

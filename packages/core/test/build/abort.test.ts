@@ -5,7 +5,17 @@ import { createLogger, type Hooks, type PhaseName, type RunEvent, type UserConfi
 import { describe, expect, it } from 'vitest';
 
 import { Cache } from '../../src/node/cache.ts';
-import { basePlugins, copying, failure, filesOf, inline, pipelineOf, project, rounding } from '../tiny/build.ts';
+import {
+  basePlugins,
+  copying,
+  entriesOf,
+  failure,
+  filesOf,
+  inline,
+  pipelineOf,
+  project,
+  rounding,
+} from '../tiny/build.ts';
 
 const overrides = (): UserConfig => ({ plugins: [...basePlugins(), copying({}), rounding()], train: { saveSteps: 2 } });
 const models = (root: string): unknown[] =>
@@ -19,11 +29,7 @@ async function expectWhole(root: string): Promise<void> {
     cacheDir,
     createLogger(({ message }) => said.push(message)),
   );
-  for (const phase of existsSync(cacheDir) ? readdirSync(cacheDir) : []) {
-    for (const key of readdirSync(join(cacheDir, phase))) {
-      if (phase !== 'checkpoints') expect(await cache.open(phase, key)).toBeDefined();
-    }
-  }
+  for (const [phase, key] of entriesOf(cacheDir)) expect(await cache.open(phase, key)).toBeDefined();
   expect(said).toEqual([]);
   expect(readdirSync(root).filter((name) => name.startsWith('.dist'))).toEqual([]);
 }

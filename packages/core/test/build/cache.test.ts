@@ -18,6 +18,7 @@ import {
 } from '../tiny/build.ts';
 
 const PHASES = ['data', 'model', 'train', 'compress', 'evaluate'] as const;
+const FOLDERS = [...PHASES, 'checkpoints', 'locks', 'records'].toSorted();
 const full = (): UserConfig => ({ plugins: [...basePlugins(), copying({}), rounding()] });
 
 /** Emitted files without those that hold times. */
@@ -188,7 +189,7 @@ describe('the files of a build', () => {
     const outside = readdirSync(join(root, '..'));
     expect(outside).toEqual(['project']);
     expect(readdirSync(root).toSorted()).toEqual(['.anneal', 'dist']);
-    expect(readdirSync(join(root, '.anneal', 'cache')).toSorted()).toEqual([...PHASES, 'checkpoints'].toSorted());
+    expect(readdirSync(join(root, '.anneal', 'cache')).toSorted()).toEqual(FOLDERS);
   });
 
   it('may lie anywhere', async () => {
@@ -197,7 +198,7 @@ describe('the files of a build', () => {
     await run(root, { ...full(), outDir, cacheDir });
     expect(readdirSync(root)).toEqual([]);
     expect(existsSync(join(outDir, 'onnx', 'model_rounded.onnx'))).toBe(true);
-    expect(readdirSync(cacheDir).toSorted()).toEqual([...PHASES, 'checkpoints'].toSorted());
+    expect(readdirSync(cacheDir).toSorted()).toEqual(FOLDERS);
   });
 
   it('are the same on every run from nothing', async () => {

@@ -155,6 +155,36 @@ describe('digest of a package', () => {
     expect(await digestOf({ ...code, 'README.md': 'bye', 'test/a.js': '' }, 'dist/index.js')).toBe(before);
   });
 
+  it('has of its manifest what changes what code does, and the versions of what it depends on', async () => {
+    const manifest = { name: 'p', version: '1.0.0', dependencies: { q: '^1.0.0' } };
+    const of = (more: object, version = '1.1.0'): Promise<string> => {
+      const dependency = { 'node_modules/q/package.json': JSON.stringify({ name: 'q', version }) };
+      return digestOf(
+        { ...code, ...dependency, 'package.json': JSON.stringify({ ...manifest, ...more }) },
+        'dist/index.js',
+      );
+    };
+    const before = await of({});
+    expect(await of({ scripts: { test: 'vitest' }, devDependencies: { r: '1' } })).toBe(before);
+    expect(await of({ exports: './dist/a.js' })).not.toBe(before);
+    expect(await of({}, '1.2.0')).not.toBe(before);
+  });
+
+  it('of a project has what a plugin in a folder of its own imports from elsewhere', async () => {
+    const own = {
+      'plugins/p.ts': "import { q } from '../lib/q.ts';",
+      'lib/q.ts': 'export const q = 1;',
+      'lib/r.ts': '',
+    };
+    const of = (changes: Readonly<Record<string, string>> = {}): Promise<string> =>
+      digestOf({ ...own, ...changes }, 'plugins/p.ts');
+    const before = await of();
+    expect(await of({ 'lib/r.ts': 'unused' })).toBe(before);
+    expect(await of({ 'lib/q.ts': '// A comment\nexport const q = 1;' })).toBe(before);
+    expect(await of({ 'lib/q.ts': 'export const q = 2;' })).not.toBe(before);
+    expect(await of({ 'plugins/helper.ts': '' })).not.toBe(before);
+  });
+
   it('that has its code beside package.json is all of it, when it is installed', async () => {
     const flat = { 'index.js': 'require(`./lib/${name}`)', 'lib/a.js': '1' };
     const before = await digestOf(flat, 'index.js', true);
@@ -176,7 +206,8 @@ describe('digest of a package', () => {
     expect(await of()).toBe(before);
     expect(await of({ 'dist/report.json': '2', 'unused.ts': '' })).toBe(before);
     expect(await of({ 'lib/q.ts': 'export const q = 2;' })).not.toBe(before);
-    expect(await of({ 'more/index.ts': '// changed' })).not.toBe(before);
+    expect(await of({ 'more/index.ts': 'changed' })).not.toBe(before);
+    expect(await of({ 'more/index.ts': '// a comment' })).toBe(before);
     expect(await of({ 'plugins/p.ts': '' })).not.toBe(before);
   });
 });

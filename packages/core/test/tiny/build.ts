@@ -136,3 +136,24 @@ export function filesOf(path: string): ReadonlyMap<string, string> {
       .map((file) => [relative(path, file), readFileSync(file, 'latin1')]),
   );
 }
+
+/** What a folder of the cache may hold besides results; nothing may be half done. */
+const BESIDES: Readonly<Record<string, RegExp>> = {
+  checkpoints: /^[0-9a-f]{32}\.safetensors$/,
+  records: /^[0-9a-f]{64}\.json$/,
+  // Held while a build runs only.
+  locks: /^$/,
+};
+
+/** Results in a cache as phase and key. */
+export function entriesOf(cacheDir: string): readonly (readonly [phase: string, key: string])[] {
+  const found: [string, string][] = [];
+  for (const folderName of existsSync(cacheDir) ? readdirSync(cacheDir) : []) {
+    const shape = BESIDES[folderName];
+    for (const name of readdirSync(join(cacheDir, folderName))) {
+      if (!(shape ?? /^[0-9a-f]{64}$/).test(name)) throw new Error(`${folderName}/${name} is left over`);
+      if (shape === undefined) found.push([folderName, name]);
+    }
+  }
+  return found;
+}
