@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import {
+  type Difference,
   type Pipeline,
   type Report,
   resolveConfig,
@@ -175,11 +176,21 @@ export function fakeServices({ accepted = true, run }: FakePipelineOptions = {})
       calls.push(['plan', options]);
       return [
         {
-          ...{ stage: 'main', phase: 'data', key: 'a'.repeat(64), cached: true, plugins: ['text-data'] },
-          ...{ reason: undefined, seconds: undefined, memory: undefined },
+          stage: 'main',
+          phase: 'data',
+          key: 'a'.repeat(64),
+          cached: true,
+          plugins: ['text-data'],
+          reason: undefined,
+          seconds: undefined,
+          memory: undefined,
         },
         {
-          ...{ stage: 'main', phase: 'train', key: 'b'.repeat(64), cached: false, plugins: [] },
+          stage: 'main',
+          phase: 'train',
+          key: 'b'.repeat(64),
+          cached: false,
+          plugins: [],
           reason: 'train.epochs: 2 → 3 (anneal.config.ts)',
           seconds: { value: 75, basis: '40 steps at the 1.20e+3 tokens/s of the last training' },
           memory: { value: 1.5e9, basis: 'the programs of this training' },
@@ -188,22 +199,19 @@ export function fakeServices({ accepted = true, run }: FakePipelineOptions = {})
     },
     async explain(options) {
       calls.push(['explain', options]);
-      const place = { stage: 'main', parts: { 'config seed': '0' } };
+      const [stage, parts] = ['main', { 'config seed': '0' }];
+      const compared = { key: 'c'.repeat(64), at: new Date(0), cached: true };
+      const epochs: Difference = {
+        stage,
+        phase: 'train',
+        name: 'config train.epochs',
+        before: '2',
+        after: '3',
+        source: 'anneal.config.ts',
+      };
       return [
-        {
-          ...{ ...place, phase: 'data', key: 'a'.repeat(64), cached: true },
-          ...{ compared: { key: 'a'.repeat(64), at: new Date(0), cached: true }, differences: [] },
-        },
-        {
-          ...{ ...place, phase: 'train', key: 'b'.repeat(64), cached: false },
-          compared: { key: 'c'.repeat(64), at: new Date(0), cached: true },
-          differences: [
-            {
-              ...{ stage: 'main', phase: 'train', name: 'config train.epochs' },
-              ...{ before: '2', after: '3', source: 'anneal.config.ts' },
-            },
-          ],
-        },
+        { stage, phase: 'data', key: 'c'.repeat(64), cached: true, parts, compared, differences: [] },
+        { stage, phase: 'train', key: 'b'.repeat(64), cached: false, parts, compared, differences: [epochs] },
       ];
     },
     async run(options = {}): Promise<RunResult> {

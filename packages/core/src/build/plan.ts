@@ -6,7 +6,7 @@ import { Cache } from '../node/cache.ts';
 import { type PhaseRecord, Records } from '../node/records.ts';
 import type { PhaseName } from '../observe/events.ts';
 import type { Estimate, Explanation, PlanEntry } from '../pipeline-types.ts';
-import type { TrainingForecast } from '../train/engine.ts';
+import type { TrainingForecast } from '../train/training.ts';
 import { FOLDERS } from './cache-folder.ts';
 import { CODECS, restoreArtifacts } from './codecs.ts';
 import type { RunScope } from './context.ts';
@@ -44,7 +44,10 @@ export class Planner {
         const cached = made.has(key.key) || (await this.#isThere(key));
         made.add(key.key);
         entries.push({
-          ...{ stage: key.stage, phase, key: key.key, cached },
+          stage: key.stage,
+          phase,
+          key: key.key,
+          cached,
           ...(cached ? NOTHING : await this.#foresee(setup, key)),
           plugins: pluginsOf(setup, phase),
         });

@@ -201,9 +201,8 @@ describe('a plan', () => {
         log.push(text);
         logger.warn(text);
       };
-      data.resolveDataset.tap(() => void say('dataset'));
+      data.resolveDataset.tap(() => (say('dataset'), undefined));
       train.beforeTrain.tap(() => say('train'));
-      train.transformLoss.tap((loss) => (say('trace'), loss));
     });
     const plugins = [talking({}), ...basePlugins()];
     await (await pipelineOf(root, { plugins })).run();
@@ -215,7 +214,7 @@ describe('a plan', () => {
     });
     const before = existsSync(join(root, 'dist'));
     await pipeline.plan();
-    expect(new Set(log)).toEqual(new Set());
+    expect(log).toEqual([]);
     expect([told, before]).toEqual([[], true]);
   });
 });

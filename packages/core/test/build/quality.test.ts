@@ -4,8 +4,13 @@ import { qualityCheck } from '../../src/build/evaluate.ts';
 import type { VariantMetrics } from '../../src/report/types.ts';
 
 const variant = (name: string, value: number, better: 'higher' | 'lower' | undefined): VariantMetrics => ({
-  ...{ metrics: { [name]: { value, better } }, figures: {}, bytes: 1, peakRssMb: 1 },
-  ...{ latencyMsP50: 1, latencyMsP95: 1, throughput: 1 },
+  metrics: { [name]: { value, better } },
+  figures: {},
+  bytes: 1,
+  peakRssMb: 1,
+  latencyMsP50: 1,
+  latencyMsP95: 1,
+  throughput: 1,
 });
 
 describe('a compressed model is as good', () => {
