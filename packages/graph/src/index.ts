@@ -39,6 +39,8 @@ export {
   opKey,
   type TensorType,
 } from './infer/index.ts';
+export { type Einsum, parseEinsum } from './infer/einsum.ts';
+export { slide, slideTransposed, type Window, windowOf } from './infer/window.ts';
 export { type GradientOptions, gradients } from './autodiff/gradients.ts';
 export { rematerialize } from './autodiff/rematerialize.ts';
 export { type DifferentiableOp, VJP } from './autodiff/rules/index.ts';
@@ -117,6 +119,7 @@ export type {
   Tensors,
   TensorSpec,
 } from './backend.ts';
+export { checkFeeds, checkTensor, checkWiring, fitsShape, staticSpec } from './program-checks.ts';
 export { type ByteWriter, memorySource, memoryWriter } from './formats/source.ts';
 export type { ExternalData, ExternalOptions, StoredTensor } from './formats/onnx/external.ts';
 export { scopeOfNodeName } from './formats/onnx/names.ts';

@@ -3,7 +3,7 @@ export { checkRewrite, type CheckRewriteOptions, type RewriteCase } from './chec
 export { assertClose, differenceOf, type Tolerance } from './compare.ts';
 export { type OpCase, opCases } from './op-cases.ts';
 export { seededRandom, seedOf } from './seeded.ts';
-export { type BackendTest, testBackend, type TestBackendOptions } from './test-backend.ts';
+export { type BackendTest, parseXfails, testBackend, type TestBackendOptions } from './test-backend.ts';
 export {
   type PluginUnderTest,
   setupPlugin,

@@ -14,8 +14,8 @@ export interface BackendTest {
 /** How {@link testBackend} runs. */
 export interface TestBackendOptions {
   /**
-   * Tests that the backend is known to fail, and why: `{ 'Mod: fmod of floats': 'no kernel for floats' }`. A name that
-   * ends in `*` stands for all that begin so. Strict: each of them must fail, and each name must be that of a test.
+   * Tests that the backend is known to fail, and why: `{ 'Mod: fmod of floats': 'no kernel for floats' }`, from a file by
+   * {@link parseXfails}. `*` stands for anything. Strict: each of them must fail, and each name must be that of a test.
    */
   readonly xfails?: Readonly<Record<string, string>> | undefined;
   /** Registers a test, for example vitest's `it`. */
@@ -38,8 +38,35 @@ async function runOpCase(backend: Backend, { name, graph, feeds, tolerance }: Op
   }
 }
 
+/**
+ * Expected failures from a text of lines `name of the test  # why`; empty lines and lines that begin with `#` say nothing.
+ *
+ * @throws Error for a line without a reason.
+ */
+export function parseXfails(text: string): Record<string, string> {
+  const xfails: Record<string, string> = {};
+  for (const line of text.split('\n').map((raw) => raw.trim())) {
+    if (line === '' || line.startsWith('#')) continue;
+    const [, name, reason] = /^(.+?)\s+#\s*(\S.*)$/.exec(line) ?? [];
+    if (name === undefined || reason === undefined) throw new Error(`the expected failure "${line}" has no reason`);
+    xfails[name] = reason;
+  }
+  return xfails;
+}
+
+/** Whether a name is a pattern's, in which `*` stands for anything. */
 function matches(pattern: string, name: string): boolean {
-  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+  const [start = '', ...rest] = pattern.split('*');
+  const end = rest.pop();
+  if (end === undefined) return name === pattern;
+  if (!name.startsWith(start)) return false;
+  let at = start.length;
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return name.length - at >= end.length && name.endsWith(end);
 }
 
 /** The test turned around: it passes when the given one fails. */

@@ -41,6 +41,8 @@ function reduction(low: number = -2): CaseSpec[] {
     of('int32', [random([2, 3], 1, 9, 'int32'), constant([1])]),
     of('float64', [random([2, 3], low, 2, 'float64'), constant([1])]),
     of('float16', [random([2, 3], low, 2, 'float16'), constant([1])]),
+    of('seven axes', [random([2, 1, 2, 3, 1, 2, 2], low, 2), constant([0, 3, -1])]),
+    of('middle axis', [random([2, 3, 4], low, 2), constant([1])]),
   ];
 }
 
@@ -57,6 +59,8 @@ function argBest(): CaseSpec[] {
     of('ties', [ties], { attributes: attributes({ axis: 1 }) }),
     of('ties, last', [ties], { attributes: attributes({ axis: 1, select_last_index: 1 }) }),
     of('int32', [random([5], -9, 9, 'int32')]),
+    of('large integers', [given([2 ** 24, 2 ** 24 + 1, -(2 ** 31), -(2 ** 31) + 1], [4], 'int32')]),
+    of('infinities', [given([Infinity, 1, -Infinity, Infinity], [2, 2])], { attributes: attributes({ axis: 1 }) }),
   ];
 }
 
@@ -112,7 +116,12 @@ export const axes: CaseTable<
     of('absolute', [random([2, 3])], { attributes: attributes({ p: 1, axis: 0 }) }),
     of('zeros', [given([0, 0, 3, 4], [2, 2])]),
   ],
-  ReduceSum: [...total(), of('bounds of int64', [random([3], -100, 100, 'int64')])],
+  ReduceSum: [
+    ...total(),
+    of('bounds of int64', [random([3], -100, 100, 'int64')]),
+    of('large integers', [given([2 ** 24, 1, 2 ** 24, 1], [2, 2], 'int32'), constant([0])]),
+    of('infinities and NaN', [given([Infinity, 1, Infinity, -Infinity, Number.NaN, 1], [3, 2]), constant([1])]),
+  ],
   ReduceMean: reduction(),
   ReduceMax: [...reduction(), of('NaN', [given([1, Number.NaN, 3])]), of('int64', [random([4], -9, 9, 'int64')])],
   ReduceMin: [...reduction(), of('NaN', [given([1, Number.NaN, 3])]), of('int64', [random([4], -9, 9, 'int64')])],

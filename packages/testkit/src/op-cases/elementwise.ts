@@ -47,11 +47,21 @@ function binary(low: number, high: number, ...dtypes: DType[]): CaseSpec[] {
   ];
 }
 
+/** Integers that a float32 does not hold, and the ends of the type. */
+const LARGE: readonly number[] = [2 ** 24 + 1, -(2 ** 24) - 1, 2 ** 30 + 1, 2 ** 31 - 1, -(2 ** 31)];
+
+const large = (b: readonly number[] = LARGE.toReversed()): CaseSpec =>
+  of('large integers', [given(LARGE, [LARGE.length], 'int32'), given(b, [b.length], 'int32')]);
+
+/** More axes than a kernel may have. */
+const seven: CaseSpec = of('seven axes', [random([2, 1, 2, 1, 2, 1, 2]), random([1, 2, 1, 3, 1, 2, 1])]);
+
 function comparison(): CaseSpec[] {
   const ties = [1, 2, 2, -0, Number.NaN, Infinity];
   return [
     ...binary(-2, 2, 'int32', 'int64', 'float16', 'float64'),
     of('ties', [given(ties), given([1, 1, 3, 0, Number.NaN, Infinity])]),
+    large([2 ** 24, -(2 ** 24), 2 ** 30, 2 ** 31 - 1, 2 ** 31 - 1]),
   ];
 }
 
@@ -82,7 +92,11 @@ function variadic(): CaseSpec[] {
 /** `Max` and `Min` are for integers too. */
 function extreme(): CaseSpec[] {
   const dtypes: readonly DType[] = ['int32', 'int64', 'uint8', 'float16', 'float64'];
-  return [...variadic(), ...dtypes.map((dtype) => of(dtype, [random([5], 0, 9, dtype), random([5], 0, 9, dtype)]))];
+  return [
+    ...variadic(),
+    ...dtypes.map((dtype) => of(dtype, [random([5], 0, 9, dtype), random([5], 0, 9, dtype)])),
+    large(),
+  ];
 }
 
 const to = (dtype: number): Pick<CaseSpec, 'attributes'> => ({ attributes: attributes({ to: dtype }) });
@@ -100,6 +114,9 @@ const casts: readonly CaseSpec[] = [
   of('float64 to float32', [given([0.1, 1e300, 1e-50], [3], 'float64')], to(CODE.float32)),
   of('float32 to bfloat16', [given([1.00390625, 1.01171875, 3.1415926, -1e30, Number.NaN])], to(CODE.bfloat16)),
   of('bool to float32', [given([1, 0], [2], 'bool')], to(CODE.float32)),
+  of('bool to int64', [given([1, 0], [2], 'bool')], to(CODE.int64)),
+  of('int32 to bool', [given([256, 0, -1, 2 ** 24], [4], 'int32')], to(CODE.bool)),
+  of('int32 to int64', [given(LARGE, [LARGE.length], 'int32')], to(CODE.int64)),
   of('int64 to int32 wraps', [given([2 ** 31, 2 ** 32 + 5, -1], [3], 'int64')], to(CODE.int32)),
   of('int32 to int8 wraps', [given([127, 128, -129, 300], [4], 'int32')], to(CODE.int8)),
   of('int32 to uint8 wraps', [given([-1, 256, 255], [3], 'int32')], to(CODE.uint8)),
@@ -175,7 +192,11 @@ export const elementwise: CaseTable<
   | 'Cast'
   | 'Dropout'
 > = {
-  Abs: [...unary(-100, 100, HALF_AND_DOUBLE), ...integers('int32', 'int64', 'int8')],
+  Abs: [
+    ...unary(-100, 100, HALF_AND_DOUBLE),
+    ...integers('int32', 'int64', 'int8'),
+    of('large integers', [given(LARGE.slice(0, 4), [4], 'int32')]),
+  ],
   Acos: unary(-1, 1),
   Acosh: unary(1, 20),
   Asin: unary(-1, 1),
@@ -191,7 +212,11 @@ export const elementwise: CaseTable<
   'anneal.StopGradient': [of('random', [random([3, 2])])],
   'anneal.WithGradient': [of('a scalar', [random([]), random([3, 2]), random([3, 2])])],
   Log: unary(0, 100, HALF_AND_DOUBLE),
-  Neg: [...unary(-100, 100, HALF_AND_DOUBLE), ...integers('int32', 'int64', 'int8')],
+  Neg: [
+    ...unary(-100, 100, HALF_AND_DOUBLE),
+    ...integers('int32', 'int64', 'int8'),
+    of('large integers', [given(LARGE.slice(0, 4), [4], 'int32')]),
+  ],
   Reciprocal: unary(-100, 100, HALF_AND_DOUBLE),
   Round: [...unary(-100, 100, HALF_AND_DOUBLE), of('ties', [given([0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.49999997])])],
   Sign: [...unary(-100, 100, HALF_AND_DOUBLE), ...integers('int32', 'int64', 'uint8')],
@@ -208,8 +233,8 @@ export const elementwise: CaseTable<
     of('positive only', [given(SPECIALS)], { attributes: attributes({ detect_negative: 0 }) }),
     of('negative only', [given(SPECIALS)], { attributes: attributes({ detect_positive: 0 }) }),
   ],
-  Add: binary(-2, 2, 'int32', 'int64', 'float16', 'float64', 'uint8'),
-  Sub: binary(-2, 2, 'int32', 'int64', 'float16', 'float64', 'uint8'),
+  Add: [...binary(-2, 2, 'int32', 'int64', 'float16', 'float64', 'uint8'), large(), seven],
+  Sub: [...binary(-2, 2, 'int32', 'int64', 'float16', 'float64', 'uint8'), large([1, -1, 2 ** 24, 5, -5])],
   Mul: [
     ...binary(-2, 2, 'int32', 'int64', 'float16', 'float64', 'uint8'),
     of('int32 wraps', intPairs([2 ** 30, 123456789, -(2 ** 31)], [7, 987654321, 3], 'int32')),
@@ -217,6 +242,7 @@ export const elementwise: CaseTable<
   Div: [
     ...binary(0.5, 2, 'int32', 'int64', 'float16', 'float64', 'uint8'),
     of('integers truncate', intPairs([7, -7, 7, -7, 6], [2, 2, -2, -2, 3], 'int32')),
+    large([1, 3, -7, 2, 2]),
   ],
   Mod: [
     of('sign of the divisor', intPairs([7, -7, 7, -7, 6], [3, 3, -3, -3, 3], 'int64')),
@@ -266,6 +292,18 @@ export const elementwise: CaseTable<
     of('broadcast', [given([1, 0], [2, 1], 'bool'), random([3]), random([])]),
     of('takes no part in what it drops', [given([1, 0], [2], 'bool'), given([1, Number.NaN]), given([Infinity, 2])]),
     of('int64', [given([1, 0], [2], 'bool'), random([2], -9, 9, 'int64'), random([2], -9, 9, 'int64')]),
+    of('large integers', [
+      given([1, 0], [2], 'bool'),
+      given([2 ** 24 + 1, 0], [2], 'int32'),
+      given([0, -(2 ** 31)], [2], 'int32'),
+    ]),
+    of('bool', [given([1, 0], [2], 'bool'), given([1, 1], [2], 'bool'), given([0, 0], [2], 'bool')]),
+    of('a scalar condition', [given([0], [], 'bool'), random([2, 3]), random([3])]),
+    of('seven axes', [
+      given([1, 0], [2, 1, 1, 1, 1, 1, 1], 'bool'),
+      random([1, 2, 1, 2, 1, 2, 1]),
+      random([2, 1, 2, 1, 2, 1, 2]),
+    ]),
     of('nothing', [given([], [0], 'bool'), random([0]), random([1])]),
   ],
   Cast: casts,

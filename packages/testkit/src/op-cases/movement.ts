@@ -89,6 +89,9 @@ export const movement: CaseTable<
     of('permuted', [random([2, 3, 4])], { attributes: attributes({ perm: [1, 2, 0] }) }),
     of('four axes', [random([2, 3, 2, 2])], { attributes: attributes({ perm: [0, 2, 1, 3] }) }),
     of('int64', [random([2, 2], -9, 9, 'int64')]),
+    of('bool', [given([1, 0, 0, 1, 1, 1], [2, 3], 'bool')]),
+    of('large integers', [given([2 ** 24 + 1, -(2 ** 31), 2 ** 31 - 1, 3], [2, 2], 'int32')]),
+    of('seven axes', [random([2, 3, 1, 2, 2, 1, 2])]),
     of('nothing', [random([0, 2])]),
   ],
   Expand: [
@@ -97,11 +100,15 @@ export const movement: CaseTable<
     of('smaller target', [random([2, 3]), constant([1])]),
     of('computed shape', [random([1, 2]), given([3, 2], [2], 'int64')]),
     of('to nothing', [random([1, 3]), constant([0, 3])]),
+    of('bool', [given([1, 0], [2, 1], 'bool'), constant([2, 3])]),
+    of('a scalar', [random([]), constant([2, 2])]),
+    of('seven axes', [random([2, 1, 1, 2, 1, 1, 1]), constant([1, 2, 1, 2, 2, 1, 3])]),
   ],
   Tile: [
     of('both axes', [random([2, 3]), constant([2, 2])]),
     of('one axis', [random([2, 1, 2]), constant([1, 3, 1])]),
     of('to nothing', [random([2]), constant([0])]),
+    of('bool', [given([1, 0], [2], 'bool'), constant([2])]),
   ],
   Concat: [
     of('first axis', [random([1, 3]), random([2, 3])], axis(0)),
@@ -109,6 +116,7 @@ export const movement: CaseTable<
     of('with nothing', [random([2, 0]), random([2, 2])], axis(1)),
     of('one', [random([2])], axis(0)),
     of('int64', [random([2], -9, 9, 'int64'), random([1], -9, 9, 'int64')], axis(0)),
+    of('bool', [given([1, 0], [2], 'bool'), given([1], [1], 'bool')], axis(0)),
   ],
   Split: [
     of('sizes', [random([2, 5]), constant([2, 3])], { ...axis(1), outputs: 2 }),
@@ -166,6 +174,8 @@ export const indexing: CaseTable<
     of('a scalar', [random([3, 2]), constant([1], [])]),
     of('no index', [random([3, 2]), given([], [0], 'int64')]),
     of('negative axis', [random([2, 3, 2]), given([2, 0], [2], 'int64')], axis(-2)),
+    of('large integers', [given([2 ** 24 + 1, -(2 ** 31), 2 ** 31 - 1], [3], 'int32'), given([2, 0], [2], 'int64')]),
+    of('bool', [given([1, 0, 1], [3], 'bool'), given([2, 1], [2], 'int64')]),
   ],
   GatherElements: [
     of('first axis', [random([3, 3]), given([1, 2, 0, 2, 0, 0], [2, 3], 'int64')]),
@@ -183,6 +193,12 @@ export const indexing: CaseTable<
       of(`${reduction} with repeats`, [random([3, 3]), repeated, random([2, 3])], scatter(reduction)),
     ),
     of('nothing', [random([2, 2]), given([], [0, 2], 'int64'), random([0, 2])], axis(0)),
+    of(
+      'infinities and NaN',
+      [random([3]), given([1, 1, 0], [3], 'int64'), given([Infinity, 1, Number.NaN])],
+      scatter('add'),
+    ),
+    of('int64', [random([4], -9, 9, 'int64'), given([2, 0], [2], 'int64'), random([2], -9, 9, 'int64')], axis(0)),
   ],
   ScatterND: [
     of('rows', [random([4, 2]), given([3, 1], [2, 1], 'int64'), random([2, 2])]),

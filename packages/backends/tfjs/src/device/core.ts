@@ -1,0 +1,26 @@
+import type { engine, getKernel, getKernelsForBackend, KernelBackend, setBackend } from '@tensorflow/tfjs-core';
+
+/** What is used of `@tensorflow/tfjs-core`. A native package brings a copy of its own, with its own registry of kernels. */
+export interface TfjsCore {
+  readonly engine: typeof engine;
+  readonly getKernel: typeof getKernel;
+  readonly getKernelsForBackend: typeof getKernelsForBackend;
+  readonly setBackend: typeof setBackend;
+  readonly version_core: string;
+}
+
+/** A device that is ready to compute. */
+export interface OpenDevice {
+  /** As the config names it. */
+  readonly device: string;
+  /** The name that its kernels are registered under. */
+  readonly kernels: string;
+  readonly core: TfjsCore;
+  readonly backend: KernelBackend;
+  /** Name and version of the runtime, for cache keys: `tfjs 4.22.0 wasm`. */
+  readonly version: string;
+  /** What it is, for people. */
+  readonly about: string;
+  /** Resolves with the reason when the device is lost; absent where it cannot be. */
+  readonly lost?: Promise<string> | undefined;
+}

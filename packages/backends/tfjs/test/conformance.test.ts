@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import type { Backend } from '@anneal/graph';
+import { parseXfails, testBackend } from '@anneal/testkit';
+import { describe, it } from 'vitest';
+import { TfjsBackend } from '../src/backend.ts';
+import { Executor } from '../src/device/executor.ts';
+import { PLAIN } from '../src/device/plain.ts';
+import { DirectChannel } from '../src/direct-channel.ts';
+import { tfjsBackend } from '../src/index.ts';
+
+const xfails = (name: string): Record<string, string> =>
+  parseXfails(readFileSync(new URL(`./${name}.txt`, import.meta.url), 'utf8'));
+
+describe('on cpu', () => {
+  testBackend(() => tfjsBackend({ device: 'cpu' }), { it, xfails: { ...xfails('xfails'), ...xfails('xfails-cpu') } });
+});
+
+describe('on wasm', () => {
+  testBackend(() => tfjsBackend({ device: 'wasm' }), { it, xfails: xfails('xfails') });
+});
+
+// The kernels alone, without the loops over memory of this process: what a device of shaders gets.
+describe('on kernels alone', () => {
+  const backend = async (): Promise<Backend> => {
+    const device = { ...(await PLAIN.cpu()), device: 'kernels' };
+    return new TfjsBackend(device, new DirectChannel(new Executor(device)));
+  };
+  testBackend(backend, { it, xfails: { ...xfails('xfails'), ...xfails('xfails-cpu'), ...xfails('xfails-kernels') } });
+});
