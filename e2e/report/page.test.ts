@@ -144,4 +144,32 @@ describe.skipIf(!hasChromium)(`the report in Chromium (skipped where there is no
     expect(await page.evaluate('location.hash')).toBe('#main');
     await close();
   });
+
+  it('shows where the keyboard is at every stop, and opens what is closed', async () => {
+    for (const width of [1280, 390]) {
+      const { page, close } = await open('report.html', { width, scheme: 'light' }, true);
+      const stops = await page.evaluate<number>(
+        '[...document.querySelectorAll(\'a[href], summary, [tabindex="0"]\')].filter((one) => one.checkVisibility()).length',
+      );
+      expect(stops).toBeGreaterThan(15);
+      const unseen: string[] = [];
+      for (let i = 0; i < stops; i++) {
+        await page.keyboard.press('Tab');
+        const problem = await page.evaluate<string | undefined>(`(() => {
+          const one = document.activeElement;
+          const { top, bottom, width } = one.getBoundingClientRect();
+          if (one === document.body) return 'nothing has the focus';
+          const { outlineStyle } = getComputedStyle(one);
+          const isSeen = outlineStyle !== 'none' && width > 0 && bottom > 0 && top < innerHeight;
+          return isSeen ? undefined : one.outerHTML.slice(0, 80);
+        })()`);
+        if (problem !== undefined) unseen.push(problem);
+      }
+      expect(unseen, `${width} px`).toEqual([]);
+      await page.focus('summary');
+      await page.keyboard.press('Enter');
+      expect(await page.evaluate('document.activeElement.parentElement.open')).toBe(true);
+      await close();
+    }
+  });
 });

@@ -1,7 +1,7 @@
 import type { LoadOptions, Pipeline, ResolvedConfig, RunEvent } from '@anneal/core';
 
 import type { CommandName, Options } from './args.ts';
-import type { Io } from './io.ts';
+import { type Io, widthOfOut } from './io.ts';
 import type { Style } from './ui/style.ts';
 
 /** What the commands need of core; tests put something else in its place. */
@@ -36,7 +36,11 @@ export interface Context {
 export type Command = (context: Context) => Promise<number>;
 
 /** Columns that results may take. */
-export const widthFor = ({ io }: Context): number => Math.max(40, Math.min(io.stdout.columns ?? 80, 120));
+export const widthFor = ({ io }: Context): number => widthOfOut(io.stdout);
+
+/** Where lines of a table are broken: nowhere when no terminal shows them. */
+export const breakAt = (context: Context): number | undefined =>
+  context.io.stdout.columns === undefined ? undefined : widthFor(context);
 
 /** The config of the command line: file, mode, overrides. */
 export function loadConfigFor({ command, io, options, services }: Context): Promise<ResolvedConfig> {

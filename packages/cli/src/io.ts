@@ -85,6 +85,9 @@ export function hasColor(out: Out, env: Io['env']): boolean {
   return out.isTTY === true && env['TERM'] !== 'dumb';
 }
 
+/** Columns that text may take on a stream. */
+export const widthOfOut = (out: Out): number => Math.max(40, Math.min(out.columns ?? 80, 120));
+
 /** Whether lines can be drawn anew on a stream. */
 export function isLive(out: Out, env: Io['env']): boolean {
   return out.isTTY === true && env['TERM'] !== 'dumb' && !env['CI'];

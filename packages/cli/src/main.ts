@@ -1,7 +1,7 @@
 import { COMMANDS, type CommandName, type Parsed, parse, type UsageProblem } from './args.ts';
 import type { Command, Context, Services } from './context.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
-import { hasColor, type Io } from './io.ts';
+import { hasColor, type Io, widthOfOut } from './io.ts';
 import { createStyle } from './ui/style.ts';
 import { version } from './version.ts';
 
@@ -84,7 +84,8 @@ export async function main(argv: readonly string[], io: Io, services?: Services)
       const { helpText } = await import('./help.ts');
       const isError = !options.flag('help');
       const out = isError ? io.stderr : io.stdout;
-      out.write(`${helpText(command, version(), createStyle(hasColor(out, io.env)))}\n`);
+      const style = createStyle(hasColor(out, io.env));
+      out.write(`${helpText(command, { version: version(), style, width: widthOfOut(out) })}\n`);
       return isError ? EXIT.usage : EXIT.ok;
     }
     return await runCommand(command, parsed, io, services ?? (await coreServices()));

@@ -53,10 +53,13 @@ export interface FakeIo extends Io {
   stop(signal?: StopSignal): void;
 }
 
-export function fakeIo(options: { cwd?: string; env?: Io['env']; terminal?: boolean; asker?: Asker } = {}): FakeIo {
+export function fakeIo(
+  options: { cwd?: string; env?: Io['env']; terminal?: boolean | number; asker?: Asker } = {},
+): FakeIo {
   const stops = new Set<(signal: StopSignal) => void>();
   const exits: number[] = [];
-  const terminal = options.terminal === true ? { columns: 80, rows: 24 } : undefined;
+  const { terminal: width = false } = options;
+  const terminal = width === false ? undefined : { columns: width === true ? 80 : width, rows: 24 };
   const { asker } = options;
   return {
     cwd: options.cwd ?? '/nowhere',
@@ -192,7 +195,7 @@ export function fakeServices({ accepted = true, run }: FakePipelineOptions = {})
           cached: false,
           plugins: [],
           reason: 'train.epochs: 2 → 3 (anneal.config.ts)',
-          seconds: { value: 75, basis: '40 steps at the 1.20e+3 tokens/s of the last training' },
+          seconds: { value: 75, basis: '40 steps at the 1,200 tokens/s of the last training' },
           memory: { value: 1.5e9, basis: 'the programs of this training' },
         },
       ];

@@ -99,8 +99,8 @@ it('plan shows what is cached', async () => {
                                                  (anneal.config.ts)
 
     1 of 2 phases would run: about 1 min 15 s
-      time of main train: 40 steps at the 1.20e+3 tokens/s of the last training
-      memory of main train: the programs of this training
+      time, from 40 steps at the 1,200 tokens/s of the last training: main train
+      memory, from the programs of this training: main train
     "
   `);
   expect(JSON.parse((await run('/nowhere', 'plan', '--json')).out)).toHaveLength(2);

@@ -1,15 +1,15 @@
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import process from 'node:process';
 
 import type { DeviceProbe } from '@anneal/graph';
 import { formatError, importFile, installCommand, isAnnealError, resolveModule } from '@anneal/core';
 
-import { type Command, type Context, loadConfigFor } from '../context.ts';
+import { type Command, type Context, loadConfigFor, widthFor } from '../context.ts';
 import { readJson } from '../files.ts';
 import { bytes } from '../ui/numbers.ts';
 import type { Style } from '../ui/style.ts';
-import { oneLine } from '../ui/text.ts';
+import { oneLine, wrap } from '../ui/text.ts';
 import { pluginDependencies } from './schema.ts';
 
 interface Finding {
@@ -59,7 +59,7 @@ async function config(context: Context): Promise<Choice & { readonly finding: Fi
   const { io } = context;
   try {
     const { file, root, stages, backend, device } = await loadConfigFor(context);
-    const text = `${file ?? ''}: ${stages.length === 1 ? '1 stage' : `${stages.length} stages`}`;
+    const text = `${file === undefined ? '' : relative(io.cwd, file)}: ${stages.length === 1 ? '1 stage' : `${stages.length} stages`}`;
     const named = typeof backend === 'string' ? backend : undefined;
     return { finding: { name: 'config', ok: true, text, data: file }, root, backend: named, device };
   } catch (error) {
@@ -167,12 +167,19 @@ function versions(root: string): readonly Finding[] {
   return typeof own === 'string' ? [{ name: 'core', ok: undefined, text: own, data: own }] : [];
 }
 
-function table(findings: readonly Finding[], style: Style): string {
+function table(findings: readonly Finding[], style: Style, columns: number): string {
   const width = Math.max(...findings.map(({ name }) => name.length));
+  // An error comes with lines of its own.
+  const broken = (text: string, indent: number): string =>
+    text.includes('\n')
+      ? text
+      : wrap(text, Math.max(20, columns - indent), 0).replaceAll('\n', `\n${' '.repeat(indent)}`);
+  const indent = width + 4;
   const lines = findings.map(({ name, ok, text, fix }) => {
     const mark = ok === undefined ? style.dim('·') : ok ? style.green('✓') : style.red('✗');
-    const advice = fix === undefined ? '' : `\n  ${' '.repeat(width)}  ${style.dim('fix')} ${fix}`;
-    return `${mark} ${name.padEnd(width)}  ${text}${advice}`;
+    const advice =
+      fix === undefined ? '' : `\n${' '.repeat(indent)}${style.dim('fix')} ${broken(fix, indent + 'fix '.length)}`;
+    return `${mark} ${name.padEnd(width)}  ${broken(text, indent)}${advice}`;
   });
   return lines.join('\n');
 }
@@ -189,6 +196,6 @@ export const doctor: Command = async (context) => {
     ...(await backends(choice)),
   ];
   if (context.options.flag('json')) context.json(findings);
-  else context.print(table(findings, context.style));
+  else context.print(table(findings, context.style, widthFor(context)));
   return findings.some(({ ok }) => ok === false) ? 1 : 0;
 };

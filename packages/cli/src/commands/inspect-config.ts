@@ -12,7 +12,7 @@ import {
   validateOptions,
 } from '@anneal/core';
 
-import { type Context, loadConfigFor, widthFor } from '../context.ts';
+import { breakAt, type Context, loadConfigFor, widthFor } from '../context.ts';
 import { columns, cut, oneLine } from '../ui/text.ts';
 
 /** A value on one line; what JSON cannot say is named. */
@@ -65,7 +65,7 @@ export async function inspectConfig(context: Context): Promise<number> {
     const text = path.endsWith('plugins') ? pluginText(value) : valueText(value);
     return [path, cut(text, Math.max(20, width - 50)), source === 'defaults' ? style.dim(source) : source];
   });
-  context.print(columns(rows));
+  context.print(columns(rows, { width: breakAt(context) }));
   context.print(`\n${style.bold('Stages')}`);
   const stageRows = config.stages.map(({ name, from, plugins, train, evaluate, emit }) => [
     name,
@@ -73,7 +73,7 @@ export async function inspectConfig(context: Context): Promise<number> {
     [train === false ? '' : 'train', evaluate ? 'evaluate' : '', emit ? 'emit' : ''].filter(Boolean).join(', '),
     plugins.map((plugin) => plugin.name).join(', '),
   ]);
-  context.print(columns(stageRows));
+  context.print(columns(stageRows, { width: breakAt(context) }));
   return 0;
 }
 
@@ -112,7 +112,7 @@ export async function inspectPlugins(context: Context): Promise<number> {
         cut(valueText(value), width - 30),
         Object.hasOwn(given, key) ? '' : style.dim('default'),
       ]);
-      if (rows.length > 0) context.print(columns(rows, { indent: 4 }));
+      if (rows.length > 0) context.print(columns(rows, { indent: 4, width: breakAt(context) }));
     }
   }
   return 0;
@@ -144,7 +144,7 @@ export async function inspectHooks(context: Context, name: string | undefined): 
           style.cyan(plugin),
           style.dim(order === 0 ? kind : `${kind}, at ${order}`),
         ]);
-      context.print(`${style.bold(stage)}\n${columns(rows)}`);
+      context.print(`${style.bold(stage)}\n${columns(rows, { width: breakAt(context) })}`);
     }
     return 0;
   } finally {

@@ -6,11 +6,16 @@ import { columns, oneLine, wrap } from '../ui/text.ts';
 
 /** What the estimates are based on, each once. */
 function bases(entries: readonly PlanEntry[], width: number): readonly string[] {
-  const lines = entries.flatMap(({ stage, phase, seconds, memory }) => [
-    ...(seconds === undefined ? [] : [`time of ${stage} ${phase}: ${seconds.basis}`]),
-    ...(memory === undefined ? [] : [`memory of ${stage} ${phase}: ${memory.basis}`]),
-  ]);
-  return lines.map((line) => wrap(`  ${oneLine(line)}`, width, 4));
+  const uses = new Map<string, string[]>();
+  for (const what of ['time', 'memory'] as const) {
+    for (const entry of entries) {
+      const basis = (what === 'time' ? entry.seconds : entry.memory)?.basis;
+      if (basis === undefined) continue;
+      const key = `${what}, from ${basis}`;
+      uses.set(key, [...(uses.get(key) ?? []), `${entry.stage} ${entry.phase}`]);
+    }
+  }
+  return [...uses].map(([key, places]) => wrap(`  ${oneLine(`${key}: ${places.join(', ')}`)}`, width, 4));
 }
 
 function summary(entries: readonly PlanEntry[]): string {

@@ -51,27 +51,54 @@ export function wrap(text: string, width: number, indent: number): string {
 
 export type Align = 'left' | 'right';
 
+/** A text that is painted from its first letter to its last: what begins the paint, the letters, what ends it. */
+// eslint-disable-next-line no-control-regex
+const PAINTED = /^((?:\u001b\[[\d;]*m)*)([^\u001b]*)((?:\u001b\[[\d;]*m)*)$/;
+
+/** {@link wrap} of text that may be painted as a whole: every line is painted then. Other text stays on one line. */
+function wrapPainted(text: string, width: number): readonly string[] {
+  const [, start = '', letters, end = ''] = PAINTED.exec(text) ?? [];
+  if (letters === undefined) return [text];
+  return wrap(letters, width, 0)
+    .split('\n')
+    .map((line) => `${start}${line}${end}`);
+}
+
+/** A column that is broken has at least so much room; where there is less, its text stands below the row. */
+const NARROWEST = 16;
+
+export interface ColumnOptions {
+  /** @defaultValue `left` for all */
+  readonly align?: readonly Align[] | undefined;
+  /** Columns of the terminal; lines may be of any length when absent. */
+  readonly width?: number | undefined;
+  /** @defaultValue `2` */
+  readonly indent?: number | undefined;
+}
+
 /**
- * Rows as aligned columns, two spaces apart. Where they are wider than `width`, the last column is broken at spaces.
+ * Rows as aligned columns, two spaces apart. Where a row is wider than `width`, its last cell is broken at spaces; where
+ * that leaves it too little room it moves next to the cell before, or below the row.
  */
-export function columns(
-  rows: readonly (readonly string[])[],
-  { align = [], width, indent = 2 }: { align?: readonly Align[]; width?: number | undefined; indent?: number } = {},
-): string {
+export function columns(rows: readonly (readonly string[])[], options: ColumnOptions = {}): string {
+  const { align = [], width = Number.POSITIVE_INFINITY, indent = 2 } = options;
   const count = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: count }, (_, i) => Math.max(0, ...rows.map((row) => widthOf(row[i] ?? ''))));
   const before = widths.slice(0, -1).reduce((sum, size) => sum + size + 2, indent);
-  const lines = rows.map((row) => {
-    const cells = row.map((cell, i) => {
-      // Painted text is short, and cannot be broken without breaking its colours.
-      const isLong =
-        i === count - 1 && width !== undefined && widthOf(cell) > width - before && !cell.includes('\u001b');
-      const shown = isLong
-        ? wrap(cell, Math.max(20, width - before), 0).replaceAll('\n', `\n${' '.repeat(before)}`)
-        : cell;
-      return (align[i] === 'right' ? padStart : padEnd)(shown, isLong ? 0 : (widths[i] ?? 0));
-    });
-    return `${' '.repeat(indent)}${cells.join('  ')}`.trimEnd();
+  const margin = ' '.repeat(indent);
+  const lines = rows.flatMap((row) => {
+    const cells = row.map((cell, i) => (align[i] === 'right' ? padStart : padEnd)(cell, widths[i] ?? 0));
+    const last = row.length === count ? (row.at(-1) ?? '') : '';
+    const aligned = `${margin}${cells.join('  ')}`.trimEnd();
+    if (last === '' || before + widthOf(last) <= width) return [aligned];
+    const start = `${margin}${cells.slice(0, -1).join('  ')}`;
+    if (width - before >= NARROWEST) {
+      const [first = '', ...rest] = wrapPainted(last, width - before);
+      return [`${start}  ${first}`, ...rest.map((line) => ' '.repeat(before) + line)];
+    }
+    const close = `${start.trimEnd()}  ${last}`;
+    if (widthOf(close) <= width) return [close];
+    return [start.trimEnd(), ...wrapPainted(last, width - indent - 2).map((line) => `${margin}  ${line}`)];
   });
   return lines.join('\n');
 }

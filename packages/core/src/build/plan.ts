@@ -170,7 +170,8 @@ function secondsOf(
   }
   const rate = training.tokens / training.seconds;
   const value = Math.max(0, last.seconds - training.seconds) + forecast.tokens / rate;
-  return { value, basis: `${forecast.steps} steps at the ${rate.toPrecision(3)} tokens/s of the last training` };
+  const shown = rate < 100 ? rate.toPrecision(3) : Number(rate.toPrecision(3)).toLocaleString('en-US');
+  return { value, basis: `${forecast.steps} steps at the ${shown} tokens/s of the last training` };
 }
 
 function memoryOf(timed: readonly PhaseRecord[], forecast: TrainingForecast | undefined): Estimate | undefined {

@@ -160,7 +160,7 @@ describe('a plan', () => {
     const longer = await planned(root, full({ train: { epochs: 40 } }));
     expect(longer.model).toMatchObject(cached);
     expect(longer.train.reason).toBe('train.epochs: 2 → 40 (config)');
-    expect(longer.train.seconds!.basis).toMatch(/^120 steps at the [\d.e+]+ tokens\/s of the last training$/);
+    expect(longer.train.seconds!.basis).toMatch(/^120 steps at the [\d.,]+ tokens\/s of the last training$/);
     expect(longer.evaluate.reason).toBe('train.epochs: 2 → 40 (config) (of main train)');
     expect(longer.evaluate.seconds!.basis).toBe('the last run of this phase');
     expect(longer.evaluate.memory!.basis).toBe('the process in the last run of this phase');

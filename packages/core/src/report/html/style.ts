@@ -21,8 +21,8 @@ a{color:var(--accent)}
 header{padding:2.25rem 0 1.25rem;display:grid;grid-template-columns:minmax(0,1fr) auto;gap:0 2rem;align-items:end}
 .eyebrow{grid-column:1/-1;margin:0;color:var(--soft);font-size:.8rem;letter-spacing:.06em;text-transform:uppercase}
 h1{margin:.1rem 0 .35rem;font-size:1.9rem;line-height:1.2;font-weight:650;letter-spacing:-.01em}
-.meta{grid-column:1;margin:0;padding:0;list-style:none;color:var(--soft);font-size:.87rem;display:flex;flex-wrap:wrap;gap:.1rem .55rem}
-.meta li:not(:last-child)::after{content:"·";margin-left:.55rem}
+.meta{grid-column:1;margin:0 0 0 -1.1rem;padding:0;list-style:none;color:var(--soft);font-size:.87rem;display:flex;flex-wrap:wrap;gap:.1rem 0;clip-path:inset(0 0 0 1.1rem)}
+.meta li{position:relative;padding-left:1.1rem}.meta li::before{content:"·";position:absolute;left:.45rem}
 .verdict{grid-column:2;grid-row:2/4;margin:0;padding:.55rem 1rem .6rem;border-radius:8px;font-size:.87rem}
 .verdict strong{display:block;font-size:1.1rem;line-height:1.35}
 .verdict.good{background:var(--good-tint);color:var(--good)}.verdict.bad{background:var(--bad-tint);color:var(--bad)}.verdict.plain{background:var(--tint);color:var(--soft)}
