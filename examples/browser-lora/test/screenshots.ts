@@ -18,7 +18,7 @@ try {
   const { test } = JSON.parse(await readFile(at('../dist/mails.json'), 'utf8')) as Mails;
   await page.fill('#mail', test.find(({ label }) => label === 'newsletter')?.text ?? '');
   await page.waitForSelector('#scores:visible');
-  await page.evaluate('document.activeElement.blur()');
+  await page.evaluate('document.activeElement.blur(), document.querySelector("#mail").scrollTo(0, 0)');
   await page.screenshot({ path: at('../../../docs/images/browser-lora.png'), fullPage: true, animations: 'disabled' });
 } finally {
   await browser.close();

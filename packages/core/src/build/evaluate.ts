@@ -12,6 +12,7 @@ import { saveModel } from '../node/codec.ts';
 import { writeError } from '../node/files.ts';
 import { temporaryPath } from '../node/host.ts';
 import { resolvePackage } from '../node/resolve.ts';
+import { bytes } from '../report/format.ts';
 import type { AuditSection, HonestyCheck, VariantMetrics } from '../report/types.ts';
 import type { Metrics } from '../task.ts';
 import { featureSpecs } from '../data/batches.ts';
@@ -148,7 +149,7 @@ function costChecks(before: VariantMetrics, after: VariantMetrics): readonly Hon
     {
       name: 'compressed model is smaller',
       passed: after.bytes < before.bytes,
-      message: `${before.bytes} → ${after.bytes} bytes (${percent(after.bytes / before.bytes)})`,
+      message: `${bytes(before.bytes)} → ${bytes(after.bytes)} (${percent(after.bytes / before.bytes)})`,
     },
     {
       name: 'compressed model is not slower for one row',

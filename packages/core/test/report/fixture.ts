@@ -79,7 +79,7 @@ export function fixtureReport({ seed = 1, steps = 480 }: FixtureOptions = {}): C
         passed: true,
         message: 'largest change of an output 0.019 over 64 rows (largest output 3.23)',
       },
-      { name: 'compressed model is smaller', passed: true, message: '5904593 → 1660678 bytes (28 %)' },
+      { name: 'compressed model is smaller', passed: true, message: '5.90\u00a0MB → 1.66\u00a0MB (28 %)' },
       { name: 'compressed model is not slower for one row', passed: true, message: 'median 1.47 ms → 1.15 ms' },
       { name: 'compressed model is not slower for batches', passed: false, message: '834.2 → 791.6 rows/s' },
     ],
