@@ -1,4 +1,4 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 // Tests import the sources of every workspace package; nothing has to be built first.
 const conditions = ['@anneal/source'];
@@ -15,7 +15,12 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['packages/**/test/**/*.test.ts', 'scripts/test/*.test.mjs'] },
+        test: {
+          name: 'unit',
+          include: ['packages/**/test/**/*.test.ts', 'scripts/test/*.test.mjs'],
+          // Templates are projects of others: their tests run where they are installed.
+          exclude: [...configDefaults.exclude, 'packages/create/templates/**'],
+        },
       },
       {
         extends: true,

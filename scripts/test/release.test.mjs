@@ -173,6 +173,8 @@ describe('versions', () => {
       `# @anneal/core\n\n## ${minor}\n\n### Minor Changes\n\n- Do something new.\n`,
     );
     expect(read('packages/cli/CHANGELOG.md')).toContain(`- Take @anneal/core ${minor}.\n`);
+    // What it writes into new projects are the versions of its own release.
+    expect(read('packages/create/CHANGELOG.md')).toContain('- Take the newest versions in templates.\n');
     const lora = version(read('packages/plugins/lora/package.json'));
     expect(versionOf(read('packages/plugins/lora/src/plugin.ts'))).toBe(lora);
   });

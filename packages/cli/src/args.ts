@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
 
+import { FLAGS } from 'create-anneal/flags';
+
 /** An option of the command line. */
 export interface OptionSpec {
   /** `boolean`: a flag; `string`: takes a value. */
@@ -72,19 +74,10 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     examples: ['anneal eval', 'anneal eval dist --text "Win a free prize"'],
   },
   init: {
-    about: 'Write a config and add what it needs to package.json',
+    about: 'Write a project or a plugin from a template, here or in a new folder',
     args: ['[dir]'],
-    options: {
-      template: { type: 'string', value: '<name>', about: 'text-classifier' },
-      format: { type: 'string', value: '<ts|json>', about: 'Language of the config (default: ts)' },
-      name: { type: 'string', value: '<name>', about: 'Name of the project' },
-      data: { type: 'string', value: '<pattern>', about: 'Files with the data, e.g. data/*.jsonl' },
-      text: { type: 'string', value: '<column>', about: 'Column of the text (default: text)' },
-      label: { type: 'string', value: '<column>', about: 'Column of the class (default: label)' },
-      yes: { type: 'boolean', short: 'y', about: 'Ask nothing: take flags and defaults' },
-      force: { type: 'boolean', short: 'f', about: 'Overwrite files that exist' },
-    },
-    examples: ['anneal init', 'anneal init my-filter --data "data/*.csv" --yes'],
+    options: FLAGS,
+    examples: ['anneal init', 'anneal init my-filter --template text-classifier --data "data/*.csv" --yes'],
   },
   plan: {
     about: 'Show what a build would run, and what comes from the cache',

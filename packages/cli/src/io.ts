@@ -1,5 +1,7 @@
 import process from 'node:process';
 
+import { type Asker, loadAsker } from 'create-anneal/terminal';
+
 /** A stream that text is written to. */
 export interface Out {
   /** Appends. */
@@ -18,16 +20,6 @@ export interface Out {
 
 /** What asks a process to end. */
 export type StopSignal = 'SIGINT' | 'SIGTERM';
-
-/** Questions on the terminal; `undefined` as an answer: the user wants to stop. */
-export interface Asker {
-  /** A line; `fallback` when it is left empty. */
-  text(message: string, fallback: string): Promise<string | undefined>;
-  /** One of several. */
-  choose(message: string, choices: readonly string[], fallback: string): Promise<string | undefined>;
-  /** Yes or no. */
-  confirm(message: string, fallback: boolean): Promise<boolean | undefined>;
-}
 
 /** All that the command has to do with the process that it runs in. */
 export interface Io {
@@ -62,7 +54,7 @@ export function processIo(): Io {
     env,
     stdout,
     stderr,
-    asker: stdin.isTTY && stdout.isTTY && !env['CI'] ? async () => (await import('./ui/ask.ts')).clackAsker : undefined,
+    asker: loadAsker({ stdin, stdout, env }),
     onStop(listener) {
       const interrupt = (): void => listener('SIGINT');
       const terminate = (): void => listener('SIGTERM');

@@ -11,10 +11,11 @@ import {
   type RunOptions,
   type RunResult,
 } from '@anneal/core';
+import type { Asker } from 'create-anneal/terminal';
 import { onTestFinished } from 'vitest';
 
 import type { Services } from '../src/context.ts';
-import type { Asker, Io, Out, StopSignal } from '../src/io.ts';
+import type { Io, Out, StopSignal } from '../src/io.ts';
 
 /** A stream that keeps what is written to it. */
 export interface Captured extends Out {

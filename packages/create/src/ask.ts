@@ -1,6 +1,6 @@
 import * as clack from '@clack/prompts';
 
-import type { Asker } from '../io.ts';
+import type { Asker } from './asker.ts';
 
 /** An answer, or `undefined` for Ctrl-C. */
 const answer = <T>(value: T): Exclude<T, symbol> | undefined =>
@@ -13,7 +13,11 @@ export const clackAsker: Asker = {
     return value === '' ? fallback : value;
   },
   async choose(message, choices, fallback) {
-    const options = choices.map((value) => ({ value, label: value }));
+    const options = choices.map(({ value, hint }) => ({
+      value,
+      label: value,
+      ...(hint === undefined ? {} : { hint }),
+    }));
     return answer(await clack.select({ message, options, initialValue: fallback }));
   },
   async confirm(message, fallback) {

@@ -1,0 +1,1 @@
+export { clipValue, clipValue as default, type ClipValueOptions } from './plugin.ts';
