@@ -172,7 +172,7 @@ describe('versions', () => {
     expect(read('packages/core/CHANGELOG.md')).toBe(
       `# @anneal/core\n\n## ${minor}\n\n### Minor Changes\n\n- Do something new.\n`,
     );
-    expect(read('packages/cli/CHANGELOG.md')).toContain(`- Take @anneal/core ${minor}.\n`);
+    expect(read('packages/cli/CHANGELOG.md')).toMatch(new RegExp(`^- Take .*@anneal/core ${minor}`, 'm'));
     // What it writes into new projects are the versions of its own release.
     expect(read('packages/create/CHANGELOG.md')).toContain('- Take the newest versions in templates.\n');
     const lora = version(read('packages/plugins/lora/package.json'));
