@@ -38,6 +38,7 @@ export type { Int8Report } from './train/int8.ts';
 export type { MemoryParts, MemoryReport } from './train/memory.ts';
 export type {
   EvaluationStep,
+  LossContext,
   LrScheduler,
   Optimizer,
   OptimizerConfig,

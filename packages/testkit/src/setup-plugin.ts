@@ -4,6 +4,7 @@ import {
   createLogger,
   type Hooks,
   type LogEntry,
+  type LossContext,
   type PhaseContext,
   type Plugin,
   type PluginApi,
@@ -131,13 +132,14 @@ function configOf(root: string, seed: number): ResolvedConfig {
 
 /**
  * What traced hooks get, over a graph builder: scalars and random tensors become inputs named `scalar:<name>` and
- * `random:<name>`; sample weights are the input `sample_weights`.
+ * `random:<name>`; sample weights are the input `sample_weights`, targets of a loss the input `targets`.
  */
 export function stepContext(
   g: GraphBuilder,
-  context: Pick<StepContext, 'task' | 'batchSize'> & Partial<StepContext>,
-): StepContext {
+  context: Pick<StepContext, 'task' | 'batchSize'> & Partial<LossContext>,
+): LossContext {
   let weights: Value | undefined;
+  let targets: Value | undefined;
   return {
     ops: g.ops,
     stage: 'main',
@@ -146,6 +148,11 @@ export function stepContext(
     get sampleWeights() {
       weights ??= g.input('sample_weights', 'float32', [context.batchSize]);
       return weights;
+    },
+    outputs: {},
+    get targets() {
+      targets ??= g.input('targets', 'float32', [context.batchSize]);
+      return targets;
     },
     parameters: new Map(),
     scalar: (name) => g.input(`scalar:${name}`, 'float32', []),

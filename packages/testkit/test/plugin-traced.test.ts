@@ -35,6 +35,24 @@ describe('a traced hook', () => {
     ).toEqual({});
   });
 
+  it('that computes a loss of outputs and targets', async () => {
+    const squares = plugin((api) => {
+      api.hooks.train.transformLoss.tap((_, { ops, outputs, targets }) => {
+        const difference = ops.sub(outputs['y']!, targets);
+        return ops.mean(ops.mul(difference, difference));
+      });
+    });
+    const loss = {
+      name: 'it',
+      hook: 'transformLoss',
+      value: tensor('float32', [], [7]),
+      outputs: { y: tensor('float32', [2], [1, 5]) },
+      targets: tensor('float32', [2], [2, 2]),
+    } as const;
+    expect(await problems(squares, { traced: [{ ...loss, expect: tensor('float32', [], [5]) }] })).toEqual({});
+    expect(Object.keys(await problems(squares, { traced: [{ ...loss, expect: 'same' }] }))).toHaveLength(1);
+  });
+
   it('whose gradient is wrong', async () => {
     const wrong = plugin((api) => {
       api.hooks.train.transformLoss.tap((x, { ops }) => ops.withGradient(ops.mul(x, 3), x, ops.mul(x, 2)));

@@ -6,7 +6,7 @@ import type { Progress } from '../observe/progress.ts';
 import type { Run } from '../run.ts';
 import type { AuditSection, Report, VariantMetrics } from '../report/types.ts';
 import type { Metrics, Task } from '../task.ts';
-import type { Optimizer, StepContext, TrainConfig, TrainPoint, TrainReport } from '../train/types.ts';
+import type { LossContext, Optimizer, StepContext, TrainConfig, TrainPoint, TrainReport } from '../train/types.ts';
 import type { Logger } from '../observe/logger.ts';
 
 /** Where in a hook a tap runs: lower first, then in plugin order. @defaultValue `0` */
@@ -219,8 +219,8 @@ export interface Hooks {
     readonly transformOutputs: SyncWaterfallHook<Readonly<Record<string, Value>>, StepContext>;
     /** Traced: what the loss compares with. */
     readonly transformTargets: SyncWaterfallHook<Value, StepContext>;
-    /** Traced: the scalar loss. */
-    readonly transformLoss: SyncWaterfallHook<Value, StepContext>;
+    /** Traced: the scalar loss. Another one in its place is a mean weighted by `sampleWeights`, as the task's is. */
+    readonly transformLoss: SyncWaterfallHook<Value, LossContext>;
     /** Traced: gradients by parameter name, before the optimizer. */
     readonly transformGradients: SyncWaterfallHook<ReadonlyMap<string, Value>, StepContext>;
     /** After every optimizer step. */

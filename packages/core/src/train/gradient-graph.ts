@@ -92,10 +92,12 @@ export function traceGradients(source: StepSource, batchSize: number, length: nu
     node: dropout,
   });
   const targets = hooks.train.transformTargets.call(task.traceTargets(features, step), step);
-  const loss = hooks.train.transformLoss.call(
-    task.traceLoss(hooks.train.transformOutputs.call(outputs, step), targets, step),
-    step,
-  );
+  const compared = hooks.train.transformOutputs.call(outputs, step);
+  const loss = hooks.train.transformLoss.call(task.traceLoss(compared, targets, step), {
+    ...step,
+    outputs: compared,
+    targets,
+  });
   checkScalar('the loss', loss);
   const forward = [...g.nodes];
   const recompute = source.recompute === true ? blockOfNode(forward) : undefined;

@@ -45,6 +45,14 @@ export interface StepContext {
   random(name: string, shape: readonly number[], distribution: RandomSpec): Value;
 }
 
+/** What `train.transformLoss` gets besides: what the loss was computed from, for a loss in its place. */
+export interface LossContext extends StepContext {
+  /** Outputs of the model by name, after `train.transformOutputs`. Logits over a vocabulary exist only when they are used. */
+  readonly outputs: Readonly<Record<string, Value>>;
+  /** What they are compared with, after `train.transformTargets`. */
+  readonly targets: Value;
+}
+
 /** What tracing an evaluation may use. */
 export interface EvaluationStep {
   /** Appends to the evaluation's graph. */

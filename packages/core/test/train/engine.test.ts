@@ -92,6 +92,16 @@ describe('training', () => {
     expect(weights['first.bias']).toEqual(initial['first.bias']);
   });
 
+  it('takes another loss, of what the model gives and what the hooks made of it', async () => {
+    const registry = tapped(({ train }) => {
+      train.transformTargets.tap((targets, { ops }) => ops.mul(targets, 0.5));
+      // The task's own loss, of the targets as they came in: twice those that the tap above left.
+      train.transformLoss.tap((_, step) => task.traceLoss(step.outputs, step.ops.mul(step.targets, 2), step));
+    });
+    const config = { ...plain, batchSize: 6, epochs: 2 };
+    expect((await trainTiny({ registry, config })).weights).toEqual((await trainTiny({ config })).weights);
+  });
+
   it('takes models whose inputs have any name', async () => {
     const graph = (() => {
       const g = new GraphBuilder();

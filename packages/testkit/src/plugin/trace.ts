@@ -1,4 +1,4 @@
-import { type Plugin, random, type RandomSpec, type StepContext, type StepProgress } from '@anneal/core';
+import { type Plugin, random, type RandomSpec, type LossContext, type StepProgress } from '@anneal/core';
 import { type Graph, GraphBuilder, isFloat, sizeOf, tensor, type TensorData, type Value } from '@anneal/graph';
 
 import { setupPlugin, stepContext } from '../setup-plugin.ts';
@@ -46,7 +46,7 @@ function drawn(name: string, count: number, spec: RandomSpec): ArrayLike<number>
 
 /** Sets the plugin up and lets its taps of the hook work on inputs of the types of the case. */
 export async function trace<In>(plugin: Plugin, test: TracedCase<In>): Promise<Traced> {
-  const { hook, value, features = {}, parameters = {}, task, progress } = test;
+  const { hook, value, features = {}, parameters = {}, outputs = {}, targets, task, progress } = test;
   const setup = await setupPlugin(plugin);
   const taps = setup.taps('train', hook);
   if (taps.length === 0) throw new Error(`the plugin does not tap train.${hook}`);
@@ -59,18 +59,21 @@ export async function trace<In>(plugin: Plugin, test: TracedCase<In>): Promise<T
   const inputs = (prefix: string, tensors: Iterable<[string, TensorData]>): Map<string, Value> =>
     new Map([...tensors].map(([name, data]) => [name, input(`${prefix}:${name}`, data)]));
   const unique = (name: string): string => (name in feeds ? unique(`${name}'`) : name);
-  const [given, batch, weights] = [
+  const [given, batch, weights, compared] = [
     inputs('value', named(value)),
     inputs('feature', Object.entries(features)),
     inputs('parameter', Object.entries(parameters)),
+    inputs('output', Object.entries(outputs)),
   ];
-  const [first] = [...Object.values(features), ...named(value).values()];
+  const [first] = [...Object.values(features), ...Object.values(outputs), ...named(value).values()];
   const batchSize = first?.shape[0] ?? 1;
-  const step: StepContext = stepContext(g, {
+  const step: LossContext = stepContext(g, {
     task: { ...tinyClassificationTask, ...task },
     batchSize,
     features: Object.fromEntries(batch),
     parameters: weights,
+    outputs: Object.fromEntries(compared),
+    ...(targets === undefined ? {} : { targets: input('targets', targets) }),
     sampleWeights: input(
       'sample_weights',
       tensor(
@@ -89,14 +92,14 @@ export async function trace<In>(plugin: Plugin, test: TracedCase<In>): Promise<T
   const isOne = hook === 'transformTargets' || hook === 'transformLoss';
   let current: unknown = isOne ? given.get(ONLY) : hook === 'transformGradients' ? given : Object.fromEntries(given);
   if (current === undefined) throw new Error(`train.${hook} takes one tensor, received tensors by name`);
-  for (const tap of taps as readonly ((value: unknown, step: StepContext) => unknown)[])
+  for (const tap of taps as readonly ((value: unknown, step: LossContext) => unknown)[])
     current = tap(current, step) ?? current;
   const made = isOne
     ? new Map([[ONLY, current as Value]])
     : current instanceof Map
       ? current
       : Object.entries(current as object);
-  const all = [...given, ...batch, ...weights].map(([, found]) => found);
+  const all = [...given, ...batch, ...weights, ...compared].map(([, found]) => found);
   return {
     g,
     given,

@@ -84,6 +84,10 @@ export interface TracedCase<In> {
   readonly task?: Partial<Task> | undefined;
   /** `step.features`. @defaultValue none */
   readonly features?: Readonly<Record<string, TensorData>> | undefined;
+  /** Of `transformLoss`: the outputs of the model that the loss is of. @defaultValue none */
+  readonly outputs?: Readonly<Record<string, TensorData>> | undefined;
+  /** Of `transformLoss`: what they are compared with. @defaultValue a number for each row */
+  readonly targets?: TensorData | undefined;
   /** `step.parameters`. @defaultValue none */
   readonly parameters?: Readonly<Record<string, TensorData>> | undefined;
   /** Where training stands, for `step.scalar`. @defaultValue step 0 of 10 */

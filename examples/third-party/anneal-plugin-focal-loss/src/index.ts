@@ -1,0 +1,1 @@
+export { focalLoss, focalLoss as default, type FocalLossOptions } from './plugin.ts';
