@@ -60,7 +60,7 @@ describe('focal loss', () => {
     const g = new GraphBuilder();
     const tap = (await setupPlugin(focalLoss())).tap('train', 'transformLoss');
     const context = stepContext(g, { task: { ...tinyClassificationTask }, batchSize: 1, outputs: {} });
-    expect(() => tap(g.ops.constant(1), context)).toThrow(
+    expect(() => tap(g.ops.constant(tensor('float32', [], [1])), context)).toThrow(
       expect.objectContaining({ code: 'FOCAL_LOSS_E_LOGITS', plugin: 'focal-loss' }),
     );
   });
