@@ -31,13 +31,25 @@ export interface RunOptions {
   readonly cwd?: string | undefined;
   /** @defaultValue the first of {@link NODES} */
   readonly node?: string | undefined;
+  /** More variables of the environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
-function exec(command: string, args: readonly string[], cwd: string, path: readonly string[]): Promise<string> {
+function exec(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  path: readonly string[],
+  own: RunOptions['env'] = {},
+): Promise<string> {
   // Nothing of the workspace's own run (`--conditions`, loaders) may leak into what a stranger would run.
   const { NODE_OPTIONS: _, NODE_ENV: __, VITEST: ___, ...env } = process.env;
   const PATH = [...path, env['PATH'] ?? ''].join(delimiter);
-  const child = spawn(command, args, { cwd, env: { ...env, PATH, CI: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, {
+    cwd,
+    env: { ...env, PATH, CI: '1', ...own },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const output: string[] = [];
   let stdout = '';
   child.stdout.on('data', (chunk: Buffer) => {
@@ -84,7 +96,8 @@ export async function install(make: (place: Place) => Promise<void>): Promise<Pl
     root,
     tarballs,
     nodes,
-    run: (command, args, { cwd = '', node = oldest } = {}) => exec(command, args, join(root, cwd), [nodes[node]!]),
+    run: (command, args, { cwd = '', node = oldest, env } = {}) =>
+      exec(command, args, join(root, cwd), [nodes[node]!], env),
   };
   await make(place);
   const projects = readdirSync(root, { withFileTypes: true })

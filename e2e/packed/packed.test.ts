@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { configs } from './config.ts';
 import { install, NODES, type Place, readJson } from './install.ts';
 import { PLUGIN, PROJECTS, templates } from './templates.ts';
 import { OTHERS, thirdParty } from './third-party.ts';
@@ -42,3 +43,5 @@ describe.each(NODES)('on Node %s', (node) => {
   templates(() => place, node);
   thirdParty(() => place, node);
 });
+
+configs(() => place);

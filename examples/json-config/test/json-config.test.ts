@@ -1,16 +1,34 @@
-import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 
-import { loadConfig, type ResolvedConfig } from '@anneal/core';
-import { expect, it } from 'vitest';
+import {
+  configJsonSchema,
+  importFile,
+  isPluginFactory,
+  loadConfig,
+  resolveConfig,
+  type ResolvedConfig,
+} from '@anneal/core';
+import { Ajv } from 'ajv';
+import { describe, expect, it } from 'vitest';
 
-const examples = join(import.meta.dirname, '../..');
+import { config as program } from '../../programmatic/build.ts';
 
-/** What a config says, without what the resolver adds: plugins by name and options. */
-function plain({ name, seed, gates, stages }: ResolvedConfig): unknown {
+const here = join(import.meta.dirname, '..');
+const examples = join(here, '..');
+
+/** Every example whose config is TypeScript, with the file that says the same in JSON. */
+const TWINS = readdirSync(examples)
+  .filter((name) => existsSync(join(examples, name, 'anneal.config.ts')))
+  .map((name) => [name, name === 'mail-filter' ? 'anneal.config.json' : `${name}.json`] as const);
+
+/** What a config says, without its place: plugins by name and options. */
+function plain({ root, file: _, layers: __, outDir, cacheDir, stages, ...rest }: ResolvedConfig): unknown {
   return {
-    name,
-    seed,
-    gates,
+    ...rest,
+    outDir: relative(root, outDir),
+    cacheDir: relative(root, cacheDir),
     stages: stages.map(({ plugins, ...stage }) => ({
       ...stage,
       plugins: plugins.map((plugin) => [plugin.name, plugin.options]),
@@ -18,10 +36,28 @@ function plain({ name, seed, gates, stages }: ResolvedConfig): unknown {
   };
 }
 
-it('says the same as the TypeScript config', async () => {
-  const json = await loadConfig({ cwd: join(examples, 'json-config') });
-  const typescript = await loadConfig({ cwd: join(examples, 'mail-filter') });
-  expect(json.file).toMatch(/\.json$/);
-  expect(typescript.file).toMatch(/\.ts$/);
-  expect(plain(json)).toEqual(plain(typescript));
+describe.each(TWINS)('%s', (name, file) => {
+  it(`is ${file} in JSON`, async () => {
+    const json = await loadConfig({ cwd: here, file });
+    const typescript = await loadConfig({ cwd: join(examples, name) });
+    expect(typescript.file).toMatch(/\.ts$/);
+    expect(plain(json)).toEqual(plain(typescript));
+  });
+
+  it(`${file} is what the JSON Schema of its plugins describes`, async () => {
+    const { stages } = await loadConfig({ cwd: here, file });
+    const names = new Set(stages.flatMap(({ plugins }) => plugins.map((plugin) => plugin.name)));
+    const modules = await Promise.all(
+      [...names].map((plugin) => importFile(import.meta.resolve(`@anneal/plugin-${plugin}`))),
+    );
+    const factories = modules.map((module) => Object.values(module).find(isPluginFactory)!);
+    const schema = await configJsonSchema(factories.map(({ pluginName, schema }) => ({ name: pluginName, schema })));
+    const validate = new Ajv({ strict: false }).compile(schema);
+    expect(validate(JSON.parse(await readFile(join(here, file), 'utf8'))), JSON.stringify(validate.errors)).toBe(true);
+  });
+});
+
+it('the program says what the config of the mail filter says', async () => {
+  const config = await resolveConfig(program, { root: join(examples, 'mail-filter') });
+  expect(plain(config)).toEqual(plain(await loadConfig({ cwd: join(examples, 'mail-filter') })));
 });

@@ -42,18 +42,42 @@ export const widthFor = ({ io }: Context): number => widthOfOut(io.stdout);
 export const breakAt = (context: Context): number | undefined =>
   context.io.stdout.columns === undefined ? undefined : widthFor(context);
 
-/** The config of the command line: file, mode, overrides. */
-export function loadConfigFor({ command, io, options, services }: Context): Promise<ResolvedConfig> {
-  const set = [...options.texts('set')];
-  for (const name of ['backend', 'device'] as const) {
-    const value = options.text(name);
-    if (value !== undefined) set.push(`${name}=${JSON.stringify(value)}`);
-  }
-  for (const name of ['threads', 'seed'] as const) {
-    const value = options.text(name);
-    if (value !== undefined) set.push(`${name}=${value}`);
-  }
-  const maxMemory = options.text('max-memory');
-  if (maxMemory !== undefined) set.push(`train.maxMemory=${JSON.stringify(maxMemory)}`);
-  return services.loadConfig({ cwd: io.cwd, file: options.text('config'), mode: options.text('mode'), command, set });
+/** Options that change a value of the config: its path, and whether it is a text whatever it looks like. */
+const SHORTHANDS: Readonly<Record<string, { readonly path: string; readonly isText: boolean }>> = {
+  backend: { path: 'backend', isText: true },
+  device: { path: 'device', isText: true },
+  threads: { path: 'threads', isText: false },
+  seed: { path: 'seed', isText: false },
+  'max-memory': { path: 'train.maxMemory', isText: true },
+};
+
+/** The environment variable that stands for an option: `ANNEAL_MAX_MEMORY`. */
+const variableOf = (option: string): string => `ANNEAL_${option.toUpperCase().replaceAll('-', '_')}`;
+
+/** What the environment says in the place of an option; an empty variable says nothing. */
+const fromEnv = ({ io }: Context, option: string): string | undefined => io.env[variableOf(option)] || undefined;
+
+/** The config of the command line. What is typed wins over the environment, a flag of its own over `--set`. */
+export function loadConfigFor(context: Context): Promise<ResolvedConfig> {
+  const { command, io, options, services } = context;
+  const overrides = (read: (option: string) => string | undefined, source: (option: string) => string) =>
+    Object.entries(SHORTHANDS).flatMap(([option, { path, isText }]) => {
+      const value = read(option);
+      if (value === undefined) return [];
+      return [{ text: `${path}=${isText ? JSON.stringify(value) : value}`, source: source(option) }];
+    });
+  return services.loadConfig({
+    cwd: io.cwd,
+    file: options.text('config') ?? fromEnv(context, 'config'),
+    mode: options.text('mode') ?? fromEnv(context, 'mode'),
+    command,
+    set: [
+      ...overrides((option) => fromEnv(context, option), variableOf),
+      ...options.texts('set'),
+      ...overrides(
+        (option) => options.text(option),
+        (option) => `--${option}`,
+      ),
+    ],
+  });
 }

@@ -41,7 +41,7 @@ describe('inspect config', () => {
     const { code, out } = await run(folder(project), 'inspect', 'config', '--mode', 'fast', '--seed', '3');
     expect(code).toBe(0);
     const rows = out.split('\n').map((line) => line.trim().split(/ {2,}/));
-    expect(rows).toContainEqual(['seed', '3', '--set seed']);
+    expect(rows).toContainEqual(['seed', '3', '--seed']);
     expect(rows).toContainEqual(['train.epochs', '1', 'anneal.config.json (env.fast)']);
     expect(rows).toContainEqual(['train.batchSize', '32', 'defaults']);
     expect(rows).toContainEqual(['plugins', 'own', 'anneal.config.json']);

@@ -94,7 +94,37 @@ describe('what the config is loaded with', () => {
       '4GB',
     ];
     expect(await loaded('plan', ...argv)).toMatchObject({
-      set: ['name=007', 'seed=1', 'backend="onnx"', 'device="1"', 'threads=4', 'seed=2', 'train.maxMemory="4GB"'],
+      set: [
+        'name=007',
+        'seed=1',
+        { text: 'backend="onnx"', source: '--backend' },
+        { text: 'device="1"', source: '--device' },
+        { text: 'threads=4', source: '--threads' },
+        { text: 'seed=2', source: '--seed' },
+        { text: 'train.maxMemory="4GB"', source: '--max-memory' },
+      ],
+    });
+  });
+
+  it('the environment says what nobody typed, below --set', async () => {
+    const { services, calls } = fakeServices();
+    const env = {
+      ANNEAL_MODE: 'fast',
+      ANNEAL_CONFIG: 'x.json',
+      ANNEAL_SEED: '3',
+      ANNEAL_MAX_MEMORY: '4GB',
+      ANNEAL_DEVICE: '',
+    };
+    await main(['plan', '--mode', 'slow', '--set', 'seed=4', '--seed', '5'], fakeIo({ env }), services);
+    expect(calls.find(([name]) => name === 'loadConfig')?.[1]).toMatchObject({
+      file: 'x.json',
+      mode: 'slow',
+      set: [
+        { text: 'seed=3', source: 'ANNEAL_SEED' },
+        { text: 'train.maxMemory="4GB"', source: 'ANNEAL_MAX_MEMORY' },
+        'seed=4',
+        { text: 'seed=5', source: '--seed' },
+      ],
     });
   });
 });

@@ -58,6 +58,7 @@ export { defineConfig } from './config/define.ts';
 export { type LoadOptions, loadConfig } from './config/load.ts';
 export { isResolvedConfig, resolveConfig, type ResolveOptions } from './config/resolve.ts';
 export { type ConfigOrigin, explainConfig } from './config/layers.ts';
+export type { SourcedOverride } from './config/overrides.ts';
 export { configJsonSchema, type DescribedPlugin } from './config/json-schema.ts';
 export { importFile, installCommand, resolveModule } from './config/modules.ts';
 export { isPluginFactory, pluginPackages } from './config/plugins.ts';

@@ -9,9 +9,19 @@ import { resolvePlugins } from './plugins.ts';
 /** Shown in place of a file name for values of `--set`. */
 export const SET = '--set';
 
+/** An override that did not come from `--set`: of a flag, of the environment. */
+export interface SourcedOverride {
+  /** `path=value`. */
+  readonly text: string;
+  /** What messages and `inspect config` call it: `ANNEAL_SEED`. */
+  readonly source: string;
+}
+
 export interface Override {
   readonly path: readonly string[];
   readonly value: unknown;
+  /** Shown in place of a file name. */
+  readonly source: string;
 }
 
 const KEY = /\[(?:"((?:[^"\\]|\\.)*)"|(\d+))\]|\.?([^.[\]]+)/gy;
@@ -33,20 +43,21 @@ function parsePath(text: string): readonly string[] | undefined {
  *
  * @throws AnnealError `ANNEAL_E_CONFIG`
  */
-export function parseOverride(text: string): Override {
+export function parseOverride(given: string | SourcedOverride): Override {
+  const { text, source } = typeof given === 'string' ? { text: given, source: SET } : given;
   const at = text.indexOf('=');
   const path = at < 1 ? undefined : parsePath(text.slice(0, at).trim());
   if (path === undefined || path.length === 0) {
     throw new AnnealError('ANNEAL_E_CONFIG', `an override must be path=value, received ${JSON.stringify(text)}`, {
-      file: SET,
+      file: source,
       fix: 'write for example --set train.epochs=1',
     });
   }
   const raw = text.slice(at + 1);
   try {
-    return { path, value: JSON.parse(raw) as unknown };
+    return { path, value: JSON.parse(raw) as unknown, source };
   } catch {
-    return { path, value: raw };
+    return { path, value: raw, source };
   }
 }
 
@@ -55,10 +66,10 @@ async function setPlugin(
   list: readonly Plugin[],
   path: readonly string[],
   value: unknown,
-  where: { readonly folder: string; readonly path: readonly string[] },
+  where: { readonly folder: string; readonly path: readonly string[]; readonly source: string },
   errors: AnnealError[],
 ): Promise<readonly Plugin[]> {
-  const origin = { file: SET, path: where.path };
+  const origin = { file: where.source, path: where.path };
   const [key, ...rest] = path;
   if (key === undefined) return resolvePlugins(value, where.folder, origin, errors);
   const index = /^\d+$/.test(key) ? Number(key) : list.findIndex((plugin) => plugin.name === key);
@@ -96,7 +107,7 @@ export async function applyOverrides(
   errors: AnnealError[],
 ): Promise<unknown> {
   let out = config;
-  for (const { path, value } of overrides) {
+  for (const { path, value, source } of overrides) {
     try {
       const at = path[0] === 'plugins' ? 0 : path[0] === 'stages' && path[2] === 'plugins' ? 2 : -1;
       if (at < 0) {
@@ -106,11 +117,11 @@ export async function applyOverrides(
       const listPath = path.slice(0, at + 1);
       const list = listPath.reduce<unknown>((inner, key) => (isFields(inner) ? inner[key] : undefined), out);
       const plugins = Array.isArray(list) ? (list as readonly Plugin[]) : [];
-      const changed = await setPlugin(plugins, path.slice(at + 1), value, { folder, path }, errors);
+      const changed = await setPlugin(plugins, path.slice(at + 1), value, { folder, path, source }, errors);
       out = setIn(out, listPath, changed);
     } catch (error) {
       if (!(error instanceof SetError)) throw error;
-      errors.push(new AnnealError('ANNEAL_E_CONFIG', error.message, { path, file: SET }));
+      errors.push(new AnnealError('ANNEAL_E_CONFIG', error.message, { path, file: source }));
     }
   }
   return out;

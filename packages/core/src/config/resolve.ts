@@ -10,7 +10,7 @@ import { collectLayers, type SourceLayer } from './layers.ts';
 import { merge } from './merge.ts';
 import { CONFIG_DEFAULTS, type MergedConfig, normalize } from './normalize.ts';
 import { optionErrors } from './options.ts';
-import { applyOverrides, type Override, parseOverride, SET } from './overrides.ts';
+import { applyOverrides, type Override, parseOverride, SET, type SourcedOverride } from './overrides.ts';
 import { resolvePlugins } from './plugins.ts';
 import { overridesSchema } from './schema.ts';
 import type { ConfigLayer, ResolvedConfig, UserConfigExport } from './types.ts';
@@ -26,7 +26,7 @@ export interface ResolveOptions {
   /** What config functions get as `command`. @defaultValue `'api'` */
   readonly command?: string | undefined;
   /** Overrides such as `train.epochs=1`; values are JSON, or else texts. */
-  readonly set?: readonly string[] | undefined;
+  readonly set?: readonly (string | SourcedOverride)[] | undefined;
 }
 
 /** Whether a config went through {@link resolveConfig} already. */
@@ -77,7 +77,8 @@ async function override(
   const result = await validateWith(overridesSchema, changed, { noun: '' });
   if ('problems' in result) {
     for (const { message, path, fix } of result.problems) {
-      errors.push(new AnnealError('ANNEAL_E_CONFIG', message, { path, file: SET, fix }));
+      const source = overrides.findLast((one) => one.path.every((key, i) => i >= path.length || `${path[i]}` === key));
+      errors.push(new AnnealError('ANNEAL_E_CONFIG', message, { path, file: source?.source ?? SET, fix }));
     }
     throwAll(errors);
   }
@@ -111,8 +112,8 @@ export async function resolveRaw(
   const layers: ConfigLayer[] = [
     { name: 'defaults', file: undefined, values: CONFIG_DEFAULTS },
     ...sources.map(({ name, file, values }) => ({ name, file, values })),
-    ...overrides.map(({ path, value }) => ({
-      name: `${SET} ${path.join('.')}`,
+    ...overrides.map(({ path, value, source }) => ({
+      name: source === SET ? `${SET} ${path.join('.')}` : source,
       file: undefined,
       values: path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as ConfigLayer['values'],
     })),

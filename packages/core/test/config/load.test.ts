@@ -241,6 +241,21 @@ describe('set', () => {
     });
   });
 
+  it('names where an override came from, in layers and errors', async () => {
+    const root = project();
+    const given = (text: string) => ({ text, source: 'ANNEAL_X' });
+    const resolved = await resolveConfig(config, { root, set: [given('seed=3'), 'device=cpu'] });
+    const sources = explainConfig(resolved.layers).filter(({ path }) => ['seed', 'device'].includes(path[0]!));
+    expect(sources.map(({ path, source }) => [path[0], source])).toEqual([
+      ['device', '--set device'],
+      ['seed', 'ANNEAL_X'],
+    ]);
+    for (const text of ['seed', 'seed=x', '__proto__.x=1', 'plugins.alpha.rank=1', 'plugins=["no"]']) {
+      const error = await failure(resolveConfig(config, { root, set: ['device=cpu', given(text)] }));
+      expect([text, error.file]).toEqual([text, 'ANNEAL_X']);
+    }
+  });
+
   it('changes options of plugins by index and by name, adds and removes plugins', async () => {
     const root = project();
     const base = {
