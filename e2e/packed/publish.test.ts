@@ -90,7 +90,7 @@ it('publishes dependencies first, goes on where it stopped, and sends nothing tw
 
 it('sends the bytes that were checked, with the repository that provenance is for', () => {
   for (const { name, versions, _attachments } of registry.documents.values()) {
-    const [[file = '', { data }]] = Object.entries(_attachments) as [[string, { data: string }]];
+    const [[file, { data }]] = Object.entries(_attachments) as [[string, { data: string }]];
     const packed = join(folder, file.replace('@', '').replace('/', '-'));
     expect(Buffer.from(data, 'base64').equals(readFileSync(packed)), name).toBe(true);
     const [manifest] = Object.values(versions);

@@ -24,7 +24,8 @@ const TWINS = readdirSync(examples)
   .map((name) => [name, name === 'mail-filter' ? 'anneal.config.json' : `${name}.json`] as const);
 
 /** What a config says, without its place: plugins by name and options. */
-function plain({ root, file: _, layers: __, outDir, cacheDir, stages, ...rest }: ResolvedConfig): unknown {
+function plain(config: ResolvedConfig): unknown {
+  const { root, file: _, layers: __, outDir, cacheDir, stages, ...rest } = config;
   return {
     ...rest,
     outDir: relative(root, outDir),
