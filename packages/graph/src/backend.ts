@@ -86,12 +86,22 @@ export interface BackendState {
   dispose(): Promise<void>;
 }
 
+/** Nodes of one operator that run on the CPU because the device has no kernel for them: tensors go there and back. */
+export interface HostNodes {
+  readonly op: string;
+  readonly count: number;
+  /** Paths of the modules that they belong to. */
+  readonly modules: readonly string[];
+}
+
 /** A compiled graph. Runs of one program are serialised in call order. */
 export interface Program {
   /** What is to be fed, by name; `undefined` where the shape is not static. */
   readonly inputs: ReadonlyMap<string, TensorSpec | undefined>;
   /** Names of what a run returns. */
   readonly outputs: readonly string[];
+  /** What does not run on the device, where that can be told. */
+  readonly hostNodes?: readonly HostNodes[] | undefined;
   /**
    * Runs once. `feeds` gives every graph input that is not in the state; the result has every output that is not an
    * update.
@@ -133,7 +143,9 @@ export interface Backend {
     zeros?: Readonly<Record<string, TensorSpec>>,
   ): Promise<BackendState>;
   /** Predicts what programs of one state will take, before anything is compiled; absent where that is not known. */
-  planMemory?(programs: readonly PlannedProgram[], state: Readonly<Record<string, TensorSpec>>): MemoryPlan;
+  readonly planMemory?:
+    | ((programs: readonly PlannedProgram[], state: Readonly<Record<string, TensorSpec>>) => MemoryPlan)
+    | undefined;
   /** Resident memory of whatever executes, now and at its peak, in bytes, where it can be told. */
   memory(): Promise<{ readonly rssBytes?: number | undefined; readonly peakRssBytes: number | undefined }>;
   /** Frees all programs and states. */

@@ -113,6 +113,7 @@ export type {
   BackendState,
   CompileOptions,
   DeviceProbe,
+  HostNodes,
   MemoryPlan,
   PlannedProgram,
   Program,

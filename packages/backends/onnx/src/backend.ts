@@ -6,6 +6,7 @@ import {
   type CompileOptions,
   type Graph,
   GraphError,
+  type HostNodes,
   type Parameter,
   type Program,
   type MemoryPlan,
@@ -15,9 +16,11 @@ import {
   writeOnnx,
 } from '@anneal/graph';
 import type { Channel } from './channel.ts';
+import { DEVICES } from './devices.ts';
 import { peakRssBytes } from './memory.ts';
 import { planMemory } from './memory-plan/plan.ts';
 import { canMute, muted } from './mute.ts';
+import { hostNodes } from './placement.ts';
 import { modulesOf, optimizationOf, prepare } from './prepare.ts';
 import { OnnxProgram } from './program.ts';
 import type { CompileRequest, SessionConfig } from './protocol.ts';
@@ -41,6 +44,8 @@ export interface OnnxBackendParts {
 /** Graphs on ONNX Runtime, in a worker thread. */
 export class OnnxBackend implements Backend {
   readonly info: BackendInfo;
+  /** What a device takes is not known. */
+  readonly planMemory: Backend['planMemory'];
   readonly #channel: Channel;
   readonly #folder: SessionFolder;
   readonly #session: Omit<SessionConfig, 'purpose' | 'optimization'>;
@@ -53,18 +58,21 @@ export class OnnxBackend implements Backend {
     this.#folder = folder;
     this.#session = session;
     this.#weights = new WeightStore(folder);
+    if (session.device === 'cpu') this.planMemory = (programs, state) => this.#planMemory(programs, state);
   }
 
   async compile(source: Graph, options: CompileOptions = {}): Promise<Program> {
     const { purpose = 'inference', label = source.name, guard } = options;
     const program = this.#counter++;
     const state = this.#own(options.state, label);
-    const graph = prepare(source, options);
+    const { device } = this.#session;
+    const graph = prepare(source, options, device);
     const { inputs, stateInputs, outputs } = wire(graph, state, options, label);
     const modules = modulesOf(graph);
     const updating = outputs.some(({ update }) => update !== undefined);
-    const mute = updating && outputs.every(({ shape }) => shape !== undefined) && canMute(this.info.version);
+    const mute = updating && outputs.every(({ shape }) => shape !== undefined) && this.#mutes;
     const lease = await this.#place(graph);
+    let onHost: readonly HostNodes[] = [];
     try {
       const { model } = await writeOnnx(graph, { stored: (_name, { data }) => lease?.find(data) });
       const bytes = mute ? muted(model) : model;
@@ -79,12 +87,22 @@ export class OnnxBackend implements Backend {
         guard,
         muted: mute,
       };
-      await this.#channel.call('compile', request, [bytes.buffer]);
+      const answer = await this.#channel.call('compile', request, [bytes.buffer]);
+      if (answer.onHost) onHost = await this.#hostNodes(graph, request.session);
     } catch (error) {
       await lease?.release();
       throw runtimeError(error, { action: 'compile', label, modules });
     }
-    return new OnnxProgram({ channel: this.#channel, program, label, modules, inputs, outputs, lease });
+    return new OnnxProgram({
+      channel: this.#channel,
+      program,
+      label,
+      modules,
+      inputs,
+      outputs,
+      lease,
+      hostNodes: onHost,
+    });
   }
 
   async createState(
@@ -92,11 +110,6 @@ export class OnnxBackend implements Backend {
     zeros: Readonly<Record<string, TensorSpec>> = {},
   ): Promise<BackendState> {
     return OnnxState.create(this.#channel, this.#counter++, tensors, zeros);
-  }
-
-  planMemory(programs: readonly PlannedProgram[], state: Readonly<Record<string, TensorSpec>>): MemoryPlan {
-    const prepared = programs.map((program) => ({ ...program, graph: prepare(program.graph, program) }));
-    return planMemory(prepared, state, { mutes: canMute(this.info.version) });
   }
 
   /** The worker is a thread: its memory is the process's. A weight file that two programs map counts twice. */
@@ -107,6 +120,23 @@ export class OnnxBackend implements Backend {
   async close(): Promise<void> {
     await this.#channel.close();
     this.#folder.remove();
+  }
+
+  #planMemory(programs: readonly PlannedProgram[], state: Readonly<Record<string, TensorSpec>>): MemoryPlan {
+    const prepared = programs.map((program) => ({ ...program, graph: prepare(program.graph, program) }));
+    return planMemory(prepared, state, { mutes: this.#mutes });
+  }
+
+  /** Results are copied out of a device that keeps state. */
+  get #mutes(): boolean {
+    return canMute(this.info.version) && !DEVICES[this.#session.device].keepsState;
+  }
+
+  #hostNodes(graph: Graph, session: SessionConfig): Promise<readonly HostNodes[]> {
+    return hostNodes(graph, async (one) => {
+      const { model } = await writeOnnx(one);
+      return this.#channel.call('places', { model, session });
+    });
   }
 
   #own(state: BackendState | undefined, label: string): OnnxState | undefined {

@@ -1,9 +1,12 @@
-import type { TensorData, TypedArray } from '@anneal/graph';
-import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
-import { EDGE_ARRAYS, type EdgeType } from './edge-types.ts';
+import type { TensorData } from '@anneal/graph';
+import { env, InferenceSession, listSupportedBackends, type Tensor } from 'onnxruntime-node';
+import { checkDevice, DeviceMemory } from './device-memory.ts';
+import { DEVICES } from './devices.ts';
+import { blank, discard, Entries, spareKey, toData, toTensor } from './entries.ts';
+import { missingLibrary } from './provider-library.ts';
 import { isMuted, MUTE } from './mute.ts';
-import type { CallName, Calls, CompileRequest, EntrySpec, OutputSpec, Request } from './protocol.ts';
-import { sessionOptions } from './session-options.ts';
+import type { CallName, Calls, CompileRequest, OutputSpec, Request } from './protocol.ts';
+import { isFallback, sessionOptions, smallSessionOptions } from './session-options.ts';
 
 /** A result and the buffers in it that need not be copied. */
 export interface Answer<K extends CallName = CallName> {
@@ -21,7 +24,9 @@ interface Compiled {
 /** Sessions and state of one backend. Lives in the worker; knows nothing of graphs. */
 export class Executor {
   readonly #programs = new Map<number, Compiled>();
-  readonly #states = new Map<number, State>();
+  readonly #states = new Map<number, Entries>();
+  /** Where state is kept on a device. */
+  #memory: DeviceMemory | undefined;
 
   handle<K extends CallName>(request: Request<K>): Promise<Answer<K>> {
     const handler: (args: Calls[K][0]) => Answer<K> | Promise<Answer<K>> = this.#handlers[request.name];
@@ -34,11 +39,28 @@ export class Executor {
         version: `onnxruntime-node ${env.versions.node ?? 'unknown'}`,
         providers: listSupportedBackends().map(({ name, bundled }) => ({ name, bundled })),
       }),
+    attach: async ({ device }) => {
+      await checkDevice(device).catch((error: unknown) => {
+        throw missingLibrary(device) ?? error;
+      });
+      if (DEVICES[device].keepsState) this.#memory = new DeviceMemory(device);
+      return answer(undefined);
+    },
     compile: async (request) => {
-      const session = await InferenceSession.create(request.model, sessionOptions(request.session, request.folder));
+      const { session, onHost } = await this.#create(request);
       // The bytes are parsed by now; keeping them would double a model with inline weights.
       this.#programs.set(request.program, { session, request: { ...request, model: new Uint8Array(0) } });
-      return answer(undefined);
+      return answer({ onHost });
+    },
+    places: async ({ model, session: { device } }) => {
+      try {
+        const session = await InferenceSession.create(model, smallSessionOptions(device, true));
+        await session.release();
+        return answer(true);
+      } catch (error) {
+        if (isFallback(error)) return answer(false);
+        throw error;
+      }
     },
     run: async ({ program, feeds }) => {
       const compiled = this.#programs.get(program);
@@ -47,7 +69,7 @@ export class Executor {
       const state = request.state === undefined ? undefined : this.#state(request.state);
       const inputs: Record<string, Tensor> = {};
       for (const [name, value] of Object.entries(feeds)) inputs[name] = toTensor(value);
-      for (const name of request.stateInputs) inputs[name] = (state as State).get(name);
+      for (const name of request.stateInputs) inputs[name] = (state as Entries).get(name);
       return moved(await (request.muted ? runMuted : runCopied)(compiled, inputs, state));
     },
     release: async ({ program }) => {
@@ -55,72 +77,68 @@ export class Executor {
       this.#programs.delete(program);
       return answer(undefined);
     },
-    readState: ({ state, names }) => {
+    readState: async ({ state, names }) => {
       const entries = this.#state(state);
-      return moved(Object.fromEntries(names.map((name) => [name, copyOf(entries.get(name))])));
+      const result: Record<string, TensorData> = {};
+      for (const name of names) result[name] = await entries.read(name);
+      return moved(result);
     },
-    writeState: ({ state, tensors }) => {
-      const entries = this.#states.get(state) ?? new State();
-      this.#states.set(state, entries);
-      for (const [name, value] of Object.entries(tensors)) entries.set(name, toTensor(value));
+    writeState: async ({ state, tensors }) => {
+      const entries = this.#opened(state);
+      for (const [name, value] of Object.entries(tensors)) await entries.write(name, toTensor(value));
       return answer(undefined);
     },
-    clearState: ({ state, entries }) => {
-      const known = this.#states.get(state) ?? new State();
-      this.#states.set(state, known);
-      for (const [name, spec] of Object.entries(entries)) known.clear(name, spec);
+    clearState: async ({ state, entries }) => {
+      const known = this.#opened(state);
+      for (const [name, spec] of Object.entries(entries)) await known.clear(name, spec);
       return answer(undefined);
     },
     dropState: ({ state }) => {
+      this.#states.get(state)?.dispose();
       this.#states.delete(state);
       return answer(undefined);
     },
   };
 
-  #state(id: number): State {
+  /** Refuses to compute on the CPU what a device lacks, and then takes it: only so is it known whether it happens. */
+  async #create(request: CompileRequest): Promise<{ readonly session: InferenceSession; readonly onHost: boolean }> {
+    const { model, session: config, folder } = request;
+    const locations = await this.#locations(request);
+    const create = (strict: boolean): Promise<InferenceSession> =>
+      InferenceSession.create(model, { ...sessionOptions(config, folder, strict), ...locations });
+    if (config.device === 'cpu') return { session: await create(false), onHost: false };
+    try {
+      return { session: await create(true), onHost: false };
+    } catch (error) {
+      if (!isFallback(error)) throw error;
+      return { session: await create(false), onHost: true };
+    }
+  }
+
+  /** Updates stay on the device. */
+  async #locations({
+    outputs,
+  }: CompileRequest): Promise<Pick<InferenceSession.SessionOptions, 'preferredOutputLocation'>> {
+    if (this.#memory === undefined) return {};
+    const preferredOutputLocation: Record<string, 'cpu' | 'gpu-buffer'> = {};
+    for (const { name, dtype, update } of outputs) {
+      const stays = update !== undefined && (await this.#memory.holds(dtype));
+      preferredOutputLocation[name] = stays ? 'gpu-buffer' : 'cpu';
+    }
+    return { preferredOutputLocation };
+  }
+
+  #state(id: number): Entries {
     const state = this.#states.get(id);
     if (state === undefined) throw new Error('the state is disposed');
     return state;
   }
-}
 
-/** Tensors by name, and the buffers that the next run of a program may write. */
-class State {
-  readonly #entries = new Map<string, Tensor>();
-  /** Former contents, by type and shape: never those of a tensor that is being read. */
-  readonly #spares = new Map<string, Tensor[]>();
-
-  get(name: string): Tensor {
-    return this.#entries.get(name) as Tensor;
-  }
-
-  set(name: string, value: Tensor): void {
-    this.#entries.set(name, value);
-  }
-
-  clear(name: string, spec: EntrySpec): void {
-    const known = this.#entries.get(name);
-    if (known === undefined) this.#entries.set(name, blank(spec));
-    else (known.data as Exclude<TypedArray, BigInt64Array | BigUint64Array>).fill(0);
-  }
-
-  /** A buffer to write a new value into. */
-  borrow(spec: OutputSpec): Tensor {
-    return this.#spares.get(spareKey(spec.dtype, spec.shape))?.pop() ?? blank(spec);
-  }
-
-  giveBack(tensor: Tensor): void {
-    const key = spareKey(tensor.type, tensor.dims);
-    const spares = this.#spares.get(key);
-    if (spares === undefined) this.#spares.set(key, [tensor]);
-    else spares.push(tensor);
-  }
-
-  /** Replaces an entry by a written buffer; the old one becomes spare. */
-  swap(name: string, written: Tensor): void {
-    const old = this.get(name);
-    this.set(name, written);
-    this.giveBack(old);
+  /** The state, which comes into being with its first entries. */
+  #opened(id: number): Entries {
+    const state = this.#states.get(id) ?? new Entries(this.#memory);
+    this.#states.set(id, state);
+    return state;
   }
 }
 
@@ -128,7 +146,7 @@ class State {
 async function runMuted(
   { session, request }: Compiled,
   inputs: Record<string, Tensor>,
-  state: State | undefined,
+  state: Entries | undefined,
 ): Promise<Record<string, TensorData>> {
   const targets = request.outputs.map((spec): [OutputSpec, Tensor] => [spec, targetOf(spec, state)]);
   const fetches: Record<string, Tensor | null> = { [MUTE]: null };
@@ -153,20 +171,20 @@ async function runMuted(
 }
 
 /** Where a result is written. */
-function targetOf(spec: OutputSpec, state: State | undefined): Tensor {
+function targetOf(spec: OutputSpec, state: Entries | undefined): Tensor {
   if (spec.update === undefined) return blank(spec);
-  return spec.inPlace ? (state as State).get(spec.update) : (state as State).borrow(spec);
+  return spec.inPlace ? (state as Entries).get(spec.update) : (state as Entries).borrow(spec);
 }
 
 function isBorrowed(spec: OutputSpec): spec is OutputSpec & { readonly update: string } {
   return spec.update !== undefined && !spec.inPlace;
 }
 
-/** The runtime allocates the results and copies them out. */
+/** The runtime allocates the results, and copies out those that do not stay on a device. */
 async function runCopied(
   { session, request }: Compiled,
   inputs: Record<string, Tensor>,
-  state: State | undefined,
+  state: Entries | undefined,
 ): Promise<Record<string, TensorData>> {
   const outputs = await session.run(
     inputs,
@@ -174,23 +192,29 @@ async function runCopied(
   );
   const updates: [string, Tensor][] = [];
   const results: Record<string, TensorData> = {};
-  for (const spec of request.outputs) {
-    const value = outputs[spec.name] as Tensor;
-    if (spec.update === undefined) {
-      results[spec.name] = toData(value);
-      continue;
-    }
-    const old = (state as State).get(spec.update);
-    if (spareKey(value.type, value.dims) !== spareKey(old.type, old.dims)) {
-      throw new Error(
-        `output "${spec.name}" is ${value.type}[${value.dims}], the state "${spec.update}" is ${old.type}[${old.dims}]`,
-      );
-    }
-    updates.push([spec.update, value]);
+  for (const { name, update } of request.outputs) {
+    const value = outputs[name] as Tensor;
+    if (update === undefined) results[name] = toData(value);
+    else updates.push([update, value]);
   }
-  // Only now that all are right: a failed run leaves the state as it was.
-  if (isFinite(results, request.guard)) for (const [name, value] of updates) state?.set(name, value);
-  return results;
+  // Only when all are right: a failed run leaves the state as it was.
+  const wrong = request.outputs.find(
+    ({ name, update }) => update !== undefined && !fits(outputs[name], state?.get(update)),
+  );
+  if (wrong === undefined && isFinite(results, request.guard)) {
+    for (const [name, value] of updates) state?.set(name, value);
+    return results;
+  }
+  for (const [, value] of updates) discard(value);
+  if (wrong === undefined) return results;
+  const [value, old] = [outputs[wrong.name] as Tensor, state?.get(wrong.update as string) as Tensor];
+  throw new Error(
+    `output "${wrong.name}" is ${value.type}[${value.dims}], the state "${wrong.update}" is ${old.type}[${old.dims}]`,
+  );
+}
+
+function fits(value: Tensor | undefined, old: Tensor | undefined): boolean {
+  return value !== undefined && old !== undefined && spareKey(value.type, value.dims) === spareKey(old.type, old.dims);
 }
 
 function isFinite(results: Record<string, TensorData>, guard: string | undefined): boolean {
@@ -203,26 +227,4 @@ function answer<K extends CallName>(result: Calls[K][1]): Answer<K> {
 
 function moved<K extends 'run' | 'readState'>(result: Record<string, TensorData>): Answer<K> {
   return { result, transfer: Object.values(result).map(({ data }) => data.buffer as ArrayBuffer) };
-}
-
-function toTensor({ dtype, shape, data }: TensorData): Tensor {
-  return new Tensor(dtype as Tensor.Type, data as Tensor.DataType, shape);
-}
-
-function toData({ type, dims, data }: Tensor): TensorData {
-  return { dtype: type as EdgeType, shape: [...dims], data: data as TypedArray };
-}
-
-function copyOf(tensor: Tensor): TensorData {
-  const { dtype, shape, data } = toData(tensor);
-  return { dtype, shape, data: data.slice() };
-}
-
-function blank({ dtype, shape = [] }: Pick<OutputSpec, 'dtype' | 'shape'>): Tensor {
-  const size = shape.reduce((product, dim) => product * dim, 1);
-  return toTensor({ dtype, shape, data: new EDGE_ARRAYS[dtype](size) });
-}
-
-function spareKey(dtype: string, shape: readonly number[] | undefined): string {
-  return `${dtype}[${shape}]`;
 }

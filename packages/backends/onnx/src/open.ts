@@ -1,12 +1,14 @@
 import { type Backend, GraphError } from '@anneal/graph';
 import { OnnxBackend } from './backend.ts';
 import { Channel } from './channel.ts';
+import { type DeviceName, DEVICES, isDevice } from './devices.ts';
 import type { RuntimeFacts } from './protocol.ts';
+import { readable } from './runtime-error.ts';
 import { SessionFolder } from './session-folder.ts';
 import { physicalCores } from './threads.ts';
 
-/** Where graphs run. `auto` is `cpu` in this version. */
-export type OnnxDevice = 'auto' | 'cpu';
+/** Where graphs run. `auto` is `cpu`. */
+export type OnnxDevice = 'auto' | DeviceName;
 
 /** Options of {@link onnxBackend}. */
 export interface OnnxBackendOptions {
@@ -41,8 +43,6 @@ export interface OnnxBackendOptions {
   tempFolder?: string | undefined;
 }
 
-const DEVICES: readonly string[] = ['auto', 'cpu'] satisfies readonly OnnxDevice[];
-
 /**
  * Starts ONNX Runtime in a worker thread. Runs do not block the calling thread; those of one backend run one after the
  * other. Feeds are copied once on their way, results are moved.
@@ -54,7 +54,7 @@ const DEVICES: readonly string[] = ['auto', 'cpu'] satisfies readonly OnnxDevice
  * await backend.close();
  * ```
  *
- * @throws GraphError `ANNEAL_E_BACKEND` when an option is wrong or the runtime cannot be loaded.
+ * @throws GraphError `ANNEAL_E_BACKEND` when an option is wrong, the runtime cannot be loaded or the device is not there.
  */
 export async function onnxBackend(options: OnnxBackendOptions = {}): Promise<Backend> {
   return (await openBackend(options)).backend;
@@ -64,31 +64,52 @@ export async function onnxBackend(options: OnnxBackendOptions = {}): Promise<Bac
 export async function openBackend(
   options: OnnxBackendOptions,
 ): Promise<{ readonly backend: Backend; readonly facts: RuntimeFacts }> {
-  const { device = 'auto', threads = physicalCores(), spin = false, deterministic = true, tempFolder } = options;
-  if (!DEVICES.includes(device)) {
-    throw new GraphError('ANNEAL_E_BACKEND', `device must be one of ${DEVICES.join(', ')}, received ${String(device)}`);
+  const {
+    device: wanted = 'auto',
+    threads = physicalCores(),
+    spin = false,
+    deterministic = true,
+    tempFolder,
+  } = options;
+  const device: string = wanted === 'auto' ? 'cpu' : wanted;
+  if (!isDevice(device)) {
+    const names = ['auto', ...Object.keys(DEVICES)].join(', ');
+    throw new GraphError('ANNEAL_E_BACKEND', `device must be one of ${names}, received ${device}`);
   }
   if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
     throw new GraphError('ANNEAL_E_BACKEND', `threads must be a whole number of at least 1, received ${threads}`);
   }
   const channel = new Channel(workerEntry());
   try {
-    const facts = await channel.call('facts', undefined);
+    const facts = await channel.call('facts', undefined).catch(cannotLoad);
+    if (device !== 'cpu') await channel.call('attach', { device }).catch((error: unknown) => noDevice(device, error));
     const backend = new OnnxBackend({
-      info: { name: 'onnx', version: facts.version, device: 'cpu', threads },
+      info: { name: 'onnx', version: facts.version, device, threads },
       channel,
       folder: new SessionFolder(tempFolder),
-      session: { threads, spin, deterministic },
+      session: { device, threads, spin, deterministic },
     });
     return { backend, facts };
   } catch (error) {
     await channel.close();
-    const cause = error instanceof Error ? (error.cause ?? error) : error;
-    throw new GraphError('ANNEAL_E_BACKEND', `onnxruntime-node cannot be loaded: ${messageOf(cause)}`, {
-      fix: `reinstall it; it has binaries for Linux and Windows (x64, arm64) and macOS (arm64), this is ${process.platform} ${process.arch}`,
-      cause,
-    });
+    throw error;
   }
+}
+
+function cannotLoad(error: unknown): never {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  throw new GraphError('ANNEAL_E_BACKEND', `onnxruntime-node cannot be loaded: ${messageOf(cause)}`, {
+    fix: `reinstall it; it has binaries for Linux and Windows (x64, arm64) and macOS (arm64), this is ${process.platform} ${process.arch}`,
+    cause,
+  });
+}
+
+function noDevice(device: DeviceName, cause: unknown): never {
+  const { title, fix } = DEVICES[device];
+  throw new GraphError('ANNEAL_E_BACKEND', `${title} cannot be used here: ${readable(messageOf(cause))}`, {
+    fix,
+    cause,
+  });
 }
 
 function messageOf(error: unknown): string {

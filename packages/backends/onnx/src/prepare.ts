@@ -1,4 +1,5 @@
 import { type CompileOptions, type Graph, rematerialize } from '@anneal/graph';
+import type { DeviceName } from './devices.ts';
 import { fuse, hasFixedWork } from './lower/fuse.ts';
 import { lower } from './lower/index.ts';
 import type { SessionConfig } from './protocol.ts';
@@ -10,10 +11,14 @@ export function optimizationOf(graph: Graph, purpose: SessionConfig['purpose']):
 }
 
 /** The graph that the runtime gets. */
-export function prepare(source: Graph, { purpose, loss }: Pick<CompileOptions, 'purpose' | 'loss'>): Graph {
-  if (purpose !== 'training') return lower(source);
+export function prepare(
+  source: Graph,
+  { purpose, loss }: Pick<CompileOptions, 'purpose' | 'loss'>,
+  device: DeviceName = 'cpu',
+): Graph {
+  if (purpose !== 'training') return lower(source, device);
   // Last of all: what is computed again looks like what could be computed once.
-  const fused = fuse(lower(source));
+  const fused = fuse(lower(source, device), device);
   return loss === undefined ? fused : rematerialize(fused, loss);
 }
 

@@ -1,4 +1,12 @@
-import { GraphError, type Program, type TensorData, type Tensors, type TensorSpec, type Value } from '@anneal/graph';
+import {
+  GraphError,
+  type HostNodes,
+  type Program,
+  type TensorData,
+  type Tensors,
+  type TensorSpec,
+  type Value,
+} from '@anneal/graph';
 import type { Channel } from './channel.ts';
 import { checkFeeds, staticSpec } from './interface.ts';
 import type { OutputSpec } from './protocol.ts';
@@ -14,17 +22,20 @@ export interface OnnxProgramParts {
   readonly inputs: ReadonlyMap<string, Value>;
   readonly outputs: readonly OutputSpec[];
   readonly lease: Lease | undefined;
+  readonly hostNodes: readonly HostNodes[];
 }
 
 /** A session in the worker. */
 export class OnnxProgram implements Program {
   readonly inputs: ReadonlyMap<string, TensorSpec | undefined>;
   readonly outputs: readonly string[];
+  readonly hostNodes: readonly HostNodes[];
   readonly #parts: OnnxProgramParts;
   #disposed = false;
 
   constructor(parts: OnnxProgramParts) {
     this.#parts = parts;
+    this.hostNodes = parts.hostNodes;
     this.inputs = new Map([...parts.inputs].map(([name, value]) => [name, staticSpec(value)]));
     this.outputs = parts.outputs.filter(({ update }) => update === undefined).map(({ name }) => name);
   }

@@ -1,8 +1,10 @@
 import type { TensorData, Tensors } from '@anneal/graph';
+import type { DeviceName } from './devices.ts';
 import type { EdgeType } from './edge-types.ts';
 
 /** What a session is created with; plain data, because it crosses a thread. */
 export interface SessionConfig {
+  readonly device: DeviceName;
   readonly threads: number | undefined;
   readonly purpose: 'training' | 'inference';
   /** What the runtime's optimizer does: nothing, fold what depends on weights alone, or all that it can. */
@@ -61,7 +63,12 @@ export interface RuntimeFacts {
 /** Every call that the worker answers: `[arguments, result]`. */
 export interface Calls {
   facts: [args: undefined, result: RuntimeFacts];
-  compile: [args: CompileRequest, result: undefined];
+  /** Computes something on a device, on which all sessions and state will be from then on. */
+  attach: [args: { readonly device: DeviceName }, result: undefined];
+  /** Says whether some nodes run on the CPU because the device has no kernel for them. */
+  compile: [args: CompileRequest, result: { readonly onHost: boolean }];
+  /** Whether a device has kernels for a whole model. */
+  places: [args: { readonly model: Uint8Array; readonly session: SessionConfig }, result: boolean];
   run: [args: { readonly program: number; readonly feeds: Tensors }, result: Record<string, TensorData>];
   release: [args: { readonly program: number }, result: undefined];
   readState: [args: { readonly state: number; readonly names: readonly string[] }, result: Record<string, TensorData>];

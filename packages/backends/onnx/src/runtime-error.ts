@@ -13,10 +13,13 @@ interface KnownFailure {
   readonly fix: string;
 }
 
+const LOST = 'the device is gone, and the state on it: open a new backend and resume from the last checkpoint';
+
 /** Messages of ONNX Runtime 1.30 that a user can do something about; the first that fits. */
 const KNOWN: readonly KnownFailure[] = [
   {
-    pattern: /bad allocation|bad_alloc|Failed to allocate memory|Cannot allocate memory|invalid typed array length/i,
+    pattern:
+      /bad allocation|bad_alloc|Failed to allocate memory|Cannot allocate memory|out of memory|invalid typed array length/i,
     fix: 'it needs more memory than there is: use smaller batches or shorter sequences',
   },
   {
@@ -36,6 +39,15 @@ const KNOWN: readonly KnownFailure[] = [
     fix: 'shapes of the feeds do not fit together: dimensions with one name must be equal',
   },
   { pattern: /out of data bounds|out of bounds/, fix: 'an index is outside the tensor that it selects from' },
+  { pattern: /device (?:is |was )?lost|CUDA failure (?:4|46|100|700|719|999)\b|DXGI_ERROR_DEVICE/i, fix: LOST },
+  {
+    pattern: /requires f16 but the device does not support it/,
+    fix: "this device has no half precision: use float32, or `device: 'cpu'`",
+  },
+  {
+    pattern: /not supported yet|Unsupported OrtValue type/,
+    fix: "this device cannot compute that: use `device: 'cpu'`",
+  },
   { pattern: /Opset \d+ is under development/, fix: 'the runtime reads graphs up to opset 26' },
 ];
 
@@ -68,7 +80,7 @@ function firstMatch(patterns: readonly RegExp[], message: string): string | unde
 }
 
 /** Without the runtime's boilerplate, source positions and C++ signatures. */
-function readable(message: string): string {
+export function readable(message: string): string {
   const [, op, status] = /while running (\w+) node\. Name:'[^']*' Status Message: (.*)/s.exec(message) ?? [];
   const text = (status ?? message)
     .replace(/^\S+\.(?:cc|h):\d+\s+/, '')

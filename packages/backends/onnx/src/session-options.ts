@@ -1,16 +1,22 @@
 import type { InferenceSession } from 'onnxruntime-node';
+import type { DeviceName } from './devices.ts';
 import type { SessionConfig } from './protocol.ts';
 
 /**
- * How sessions are created.
+ * How sessions of programs are created. A `strict` one is not when the device lacks a kernel: see {@link isFallback}.
  *
  * `set_denormal_as_zero` stays off: the first session of the process would set it for its calling thread alone, JS
  * included, and sessions of other threads would flush in half of their threads, so that the same run gives other bytes.
  */
-export function sessionOptions(config: SessionConfig, folder: string | undefined): InferenceSession.SessionOptions {
+export function sessionOptions(
+  config: SessionConfig,
+  folder: string | undefined,
+  strict: boolean,
+): InferenceSession.SessionOptions {
   const training = config.purpose === 'training';
   return {
-    executionProviders: ['cpu'],
+    // The CPU provider is always there; naming it would forbid a strict session.
+    executionProviders: [config.device],
     graphOptimizationLevel: config.optimization,
     executionMode: 'sequential',
     ...(config.threads === undefined ? {} : { intraOpNumThreads: config.threads }),
@@ -29,10 +35,25 @@ export function sessionOptions(config: SessionConfig, folder: string | undefined
         // A packed weight is a second copy, and one for the forward and one for the backward pass.
         disable_prepacking: flag(training),
         intra_op: { allow_spinning: flag(config.spin) },
+        disable_cpu_ep_fallback: flag(strict),
         ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
       },
     },
   };
+}
+
+/** How sessions are created that move a tensor, or are only asked for. */
+export function smallSessionOptions(device: DeviceName, strict: boolean): InferenceSession.SessionOptions {
+  return {
+    executionProviders: [device],
+    logSeverityLevel: 4,
+    extra: { session: { disable_cpu_ep_fallback: flag(strict) } },
+  };
+}
+
+/** Whether a strict session was refused because some nodes would run on the CPU. */
+export function isFallback(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('fallback to CPU EP has been explicitly disabled');
 }
 
 function flag(on: boolean): string {

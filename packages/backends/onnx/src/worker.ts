@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads';
+import { env } from 'onnxruntime-node';
 import { Executor } from './executor.ts';
 import type { Reply, Request } from './protocol.ts';
 
@@ -9,6 +10,9 @@ if (port === null) throw new Error('this file is the entry of a worker thread');
 // Where it exists, onnxruntime-common turns 16-bit floats into this array, and the binding of 1.30 takes it for an empty
 // one. Without it they stay what they are for us, a Uint16Array of their bits.
 Reflect.deleteProperty(globalThis, 'Float16Array');
+
+// Errors are thrown; what ORT prints besides is for its developers.
+env.logLevel = 'fatal';
 
 const executor = new Executor();
 // One at a time and in order: programs share state.

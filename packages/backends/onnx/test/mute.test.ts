@@ -26,7 +26,7 @@ function withCopies(): Backend {
     info: { name: 'onnx', version: 'onnxruntime-node 0.0.0', device: 'cpu', threads: 1 },
     channel: new Channel(new URL('../src/worker.ts', import.meta.url)),
     folder: new SessionFolder(),
-    session: { threads: 1, spin: false, deterministic: true },
+    session: { device: 'cpu', threads: 1, spin: false, deterministic: true },
   });
 }
 

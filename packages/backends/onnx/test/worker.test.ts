@@ -130,7 +130,7 @@ describe('options', () => {
   it.each([
     [{ threads: 0 }, 'threads must be a whole number of at least 1, received 0'],
     [{ threads: 1.5 }, 'threads must be a whole number of at least 1, received 1.5'],
-    [{ device: 'cuda' as never }, 'device must be one of auto, cpu, received cuda'],
+    [{ device: 'gpu' as never }, 'device must be one of auto, cpu, webgpu, cuda, coreml, dml, received gpu'],
   ])('refuses %o', async (options, message) => {
     await expect(onnxBackend(options)).rejects.toMatchObject({ code: 'ANNEAL_E_BACKEND', message });
   });

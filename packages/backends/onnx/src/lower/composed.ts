@@ -10,7 +10,7 @@ import {
 } from '@anneal/graph';
 
 /** Composes a node of others; `undefined` keeps it. `version` tells the graph's opset of a domain. */
-type Composition = (
+export type Composition = (
   node: Node,
   inputs: Node['inputs'],
   g: GraphBuilder,
