@@ -2,6 +2,7 @@ import {
   type Backend,
   type BackendState,
   type CompileOptions,
+  type HostNodes,
   type Program,
   tensor,
   type TensorData,
@@ -94,6 +95,9 @@ export class StepPrograms {
     const seconds = (performance.now() - start) / 1000;
     this.compileSeconds += seconds;
     this.#logger.debug(`compiled ${key}: ${traced.graph.nodes.length} nodes in ${seconds.toFixed(2)} s`);
+    const onHost = hostNodesText(program.hostNodes ?? []);
+    if (onHost !== undefined)
+      this.#logger.warn(`On ${this.#backend.info.device}, ${key} computes on the CPU: ${onHost}`);
     return { ...traced, program };
   }
 
@@ -111,6 +115,14 @@ export class StepPrograms {
   async dispose(): Promise<void> {
     for (const { program } of this.#compiled.values()) await program.dispose();
   }
+}
+
+/** `Less (2), Gather (1, in bert.embeddings)`: operators that a device lacks, and where they are. */
+function hostNodesText(nodes: readonly HostNodes[]): string | undefined {
+  if (nodes.length === 0) return undefined;
+  const text = ({ op, count, modules }: HostNodes): string =>
+    `${op} (${count}${modules.length > 0 ? `, in ${modules.slice(0, 2).join(', ')}${modules.length > 2 ? ' …' : ''}` : ''})`;
+  return nodes.map(text).join(', ');
 }
 
 /** What a program of a stage needs for a batch. */
