@@ -1,4 +1,4 @@
-// `pnpm bench gemm [--json]`: float32 matrix products on ONNX Runtime, on one thread and on all.
+// `pnpm bench gemm [--device cpu] [--json]`: float32 matrix products on ONNX Runtime; on a CPU on one thread and on all.
 import { cpus } from 'node:os';
 import { gemmRates, type GemmResult } from './lib/gemm.ts';
 

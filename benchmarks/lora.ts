@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { onnxBackend } from '@anneal/backend-onnx';
+import { type OnnxDevice, onnxBackend } from '@anneal/backend-onnx';
 import type { Sample } from '@anneal/core';
 import { describeGraph, int8Layers, int8Linears, withParameters } from '@anneal/graph';
 
@@ -13,7 +13,7 @@ import { StepPrograms } from '../packages/core/src/train/programs.ts';
 import { traceGradientStep, traceStep, updatesApart } from '../packages/core/src/train/step-graph.ts';
 import { StepRunner } from '../packages/core/src/train/step-runner.ts';
 import { nextTokenTask, randomDecoder } from './lib/decoder.ts';
-import { gemmRates } from './lib/gemm.ts';
+import { gemmRates, TRAINING_GEMMS } from './lib/gemm.ts';
 import { withLora } from './lib/lora.ts';
 import { operatorTimes } from './lib/profile.ts';
 import { adamwSource, initialState } from './lib/source.ts';
@@ -21,7 +21,7 @@ import { adamwSource, initialState } from './lib/source.ts';
 /**
  * LoRA fine-tuning of the SmolLM2-135M shape with random weights: r=8, alpha=16 on q_proj and v_proj, AdamW.
  *
- * `pnpm bench lora [--batch 1] [--seq 256] [--layers 30] [--steps 8] [--chunk 256] [--full] [--recompute] [--precision fp32|int8] [--threads n]
+ * `pnpm bench lora [--device cpu] [--batch 1] [--seq 256] [--layers 30] [--steps 8] [--chunk 256] [--full] [--recompute] [--precision fp32|int8] [--threads n]
  * [--profile] [--json]`
  */
 const flag = (name: string, fallback: number): number => {
@@ -43,6 +43,8 @@ if ((precision !== 'fp32' && precision !== 'int8') || (full && precision === 'in
   console.error(`--precision must be fp32, or without --full int8; received ${precision}`);
   process.exit(2);
 }
+const deviceAt = process.argv.indexOf('--device');
+const device = (deviceAt < 0 ? 'cpu' : process.argv[deviceAt + 1]) as OnnxDevice;
 const threads = has('threads') ? flag('threads', 1) : undefined;
 const WARM_UP = 2;
 
@@ -50,7 +52,7 @@ const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 const folder = await mkdtemp(join(tmpdir(), 'anneal-lora-'));
-const backend = await onnxBackend({ tempFolder: folder, ...(threads === undefined ? {} : { threads }) });
+const backend = await onnxBackend({ device, tempFolder: folder, ...(threads === undefined ? {} : { threads }) });
 try {
   const base = await randomDecoder({ layers, seq }, folder);
   const adapted = full
@@ -102,11 +104,12 @@ try {
   const { peakRssBytes } = await backend.memory();
   await programs.dispose();
   const { graph } = (apart ? traceGradientStep : traceStep)(source, batch, seq);
-  const [square] = await gemmRates(threads);
+  const [square] = await gemmRates(threads, TRAINING_GEMMS, device);
   const seconds = median(times);
   const work = describeGraph(graph).work.flops / 1e9;
   const gemmGflops = square?.gflops ?? Number.NaN;
   const result = {
+    device,
     batch,
     seq,
     layers,

@@ -1,4 +1,4 @@
-import { type GemmRate, type GemmShape, measureGemm, onnxBackend } from '@anneal/backend-onnx';
+import { type GemmRate, type GemmShape, measureGemm, type OnnxDevice, onnxBackend } from '@anneal/backend-onnx';
 
 export interface NamedGemm extends GemmShape {
   readonly name: string;
@@ -26,8 +26,9 @@ export const TRAINING_GEMMS: readonly NamedGemm[] = [
 export async function gemmRates(
   threads: number | undefined,
   shapes: readonly NamedGemm[] = TRAINING_GEMMS,
+  device: OnnxDevice = 'cpu',
 ): Promise<GemmResult[]> {
-  const backend = await onnxBackend({ threads });
+  const backend = await onnxBackend({ device, threads });
   try {
     const results: GemmResult[] = [];
     for (const { name, ...shape } of shapes) {
