@@ -23,7 +23,9 @@ import { openPredictor, type Predictor } from './predict.ts';
 import { encodingOf } from './samples.ts';
 import { setupStage, type StageSetup } from './setup.ts';
 
+/** What {@link openStage} takes. */
 export interface StageOptions {
+  /** As in a config, in order. */
   readonly plugins: readonly Plugin[];
   /** Runs everything; the caller closes it. */
   readonly backend: Backend;
@@ -31,24 +33,29 @@ export interface StageOptions {
   readonly dataset?: Dataset | undefined;
   /** What an earlier stage ended with; its artifacts are taken over. A plugin builds or loads a model when absent. */
   readonly from?: Partial<Pick<Stage, 'model' | 'artifacts'>> | undefined;
+  /** @defaultValue that of a build */
   readonly train?: TrainConfig | undefined;
-  /** @defaultValue `'main'` */
+  /** Of the stage, in messages and as part of what is random. @defaultValue `'main'` */
   readonly name?: string | undefined;
   /** Where relative paths in options start: an absolute folder; in a page a URL. @defaultValue `'/'` */
   readonly root?: string | undefined;
-  /** @defaultValue `0` */
+  /** Of everything random. @defaultValue `0` */
   readonly seed?: number | undefined;
   /** Stops training and predictions. */
   readonly signal?: AbortSignal | undefined;
+  /** Hears what a run tells. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
 }
 
 /** A stage in memory; made by {@link openStage}. */
 export interface Stage {
+  /** What the model is for. */
   readonly task: Task;
   /** As built or loaded; after `train` the trained one. */
   readonly model: Model;
+  /** The rows, by split, as all plugins left them. */
   readonly dataset: Dataset;
+  /** What plugins keep for later phases: a tokenizer, class names. */
   readonly artifacts: Artifacts;
   /**
    * Trains the model.
