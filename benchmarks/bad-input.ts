@@ -1,4 +1,4 @@
-// `pnpm bench bad-input [--seconds <n>] [--seed <n>] [--json]`: damaged ONNX, safetensors and GGUF files, made from the
+// `pnpm bench bad-input [--seconds <n>] [--seed <n>] [--json]`: damaged ONNX, safetensors, GGUF and TensorFlow.js files, made from the
 // fixtures of the tests by seeded random edits. Reports how long the refusals took and what came out that is no
 // GraphError. `ANNEAL_ONNX_MODELS`: a folder of more models to start from.
 import { report, run } from './lib/bad-input/run.ts';

@@ -16,8 +16,10 @@ import {
   valuesOf,
   writeOnnx,
 } from '@anneal/graph';
+import { importTfjs } from '@anneal/plugin-tfjs-model';
 import { seededRandom } from '@anneal/testkit';
 import { mutate, mutateModel } from '../../../packages/graph/test/formats/mutate.ts';
+import { mutateJson } from '../../../packages/plugins/tfjs-model/test/mutate.ts';
 
 export interface Options {
   /** For each of the formats together. */
@@ -79,6 +81,21 @@ async function useModel(bytes: Uint8Array): Promise<void> {
   if (outputs[0] !== undefined) gradients(g, g.ops.sum(outputs[0]), wrt, { unused: 'omit' });
 }
 
+/** A model of TensorFlow.js: convolutions, normalisation, a recurrent layer; 8-bit weights. */
+const tfjs = new URL('../../../packages/plugins/tfjs-model/test/fixtures/', import.meta.url).pathname;
+
+async function useTfjs(json: Uint8Array): Promise<void> {
+  const weights = new Uint8Array(readFileSync(join(tfjs, 'layers.bin')));
+  const { graph } = await importTfjs(memorySource(json, 'model.json'), (path) =>
+    Promise.resolve(memorySource(weights, path)),
+  );
+  describeGraph(graph);
+  await writeOnnx(graph);
+}
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
 function formats(): Format[] {
   const more = process.env['ANNEAL_ONNX_MODELS'];
   const models = [
@@ -101,6 +118,12 @@ function formats(): Format[] {
       originals: [['quantized.gguf', new Uint8Array(gguf.subarray(0, 4000))]],
       mutate,
       read: (bytes) => readGguf(memorySource(Buffer.concat([bytes, gguf.subarray(4000)]), 'm.gguf')),
+    },
+    {
+      name: 'TensorFlow.js',
+      originals: filesOf(tfjs, '.json'),
+      mutate: (bytes, random) => encoder.encode(JSON.stringify(mutateJson(JSON.parse(decoder.decode(bytes)), random))),
+      read: useTfjs,
     },
   ];
 }

@@ -121,6 +121,7 @@ export type {
   TensorSpec,
 } from './backend.ts';
 export { checkFeeds, checkTensor, checkWiring, fitsShape, staticSpec } from './program-checks.ts';
+export { formatError, type Place } from './formats/error.ts';
 export { type ByteWriter, memorySource, memoryWriter } from './formats/source.ts';
 export type { ExternalData, ExternalOptions, StoredTensor } from './formats/onnx/external.ts';
 export { scopeOfNodeName } from './formats/onnx/names.ts';

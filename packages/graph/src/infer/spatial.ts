@@ -1,7 +1,7 @@
 import { attr, type Dim } from '../ir.ts';
 import { parseEinsum } from './einsum.ts';
 import { axisOf, type InferContext, type InferRule, required, sameDType, shapeError } from './types.ts';
-import { slide, slideTransposed, type Window, windowOf } from './window.ts';
+import { keepsSize, slide, slideTransposed, type Window, windowOf } from './window.ts';
 
 function staticDims(ctx: InferContext, dims: readonly Dim[], what: string): readonly number[] {
   if (dims.every((dim) => typeof dim === 'number')) return dims as readonly number[];
@@ -11,7 +11,7 @@ function staticDims(ctx: InferContext, dims: readonly Dim[], what: string): read
 /** Spatial sizes after a window moved over them. */
 function moved(ctx: InferContext, window: Window, spatial: readonly Dim[]): Dim[] {
   return spatial.map((dim, axis) => {
-    if (typeof dim !== 'number') return ctx.freshDim(ctx.op);
+    if (typeof dim !== 'number') return keepsSize(window, axis) ? dim : ctx.freshDim(ctx.op);
     const { count } = slide(window, axis, dim);
     if (count < 0) throw shapeError(ctx, `the kernel [${window.kernel}] does not fit the axis ${axis + 2}`);
     return count;

@@ -42,6 +42,14 @@ export function spanOf({ kernel, dilations }: Window, axis: number): number {
   return ((kernel[axis] as number) - 1) * (dilations[axis] as number) + 1;
 }
 
+/** Whether an axis has as many positions as elements, whatever its size is. */
+export function keepsSize(window: Window, axis: number): boolean {
+  if (window.strides[axis] !== 1) return false;
+  const { pads, kernel, autoPad } = window;
+  const padded = (pads[axis] as number) + (pads[axis + kernel.length] as number);
+  return autoPad === 'SAME_UPPER' || autoPad === 'SAME_LOWER' || padded === spanOf(window, axis) - 1;
+}
+
 /** Splits padding: SAME_UPPER puts the odd one at the end. */
 function split(total: number, upper: boolean): readonly [number, number] {
   const small = Math.floor(total / 2);

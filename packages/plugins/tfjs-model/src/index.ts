@@ -1,0 +1,14 @@
+export { importTfjs, type ImportTfjsOptions, type TfjsModel } from './import.ts';
+export type { OpenShard } from './format/weights.ts';
+export type { LayerContext, LayerRule } from './layers/context.ts';
+export { LAYERS } from './layers/rules/index.ts';
+export type { OpContext, OpRule } from './graph-model/context.ts';
+export { Item } from './graph-model/item.ts';
+export type { TextInput } from './graph-model/model.ts';
+export { OPERATORS } from './graph-model/rules/index.ts';
+export { type TextSteps, textEncoder, textSteps } from './text/steps.ts';
+export { Traced } from './trace/traced.ts';
+export type { TfjsFilesOptions, WeightStorage } from './write/files.ts';
+export { writeTfjs, WRITERS } from './write/write.ts';
+export type { TfjsExportOptions, TfjsModelOptions } from './options.ts';
+export { tfjsModel, tfjsModel as default } from './plugin.ts';

@@ -1,0 +1,1 @@
+export { findTfjs, loadTfjs } from './load.ts';
