@@ -44,6 +44,7 @@ export const GLOBAL_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   json: { type: 'boolean', about: 'Print JSON on stdout' },
   quiet: { type: 'boolean', short: 'q', about: 'Print warnings and errors only' },
   debug: { type: 'boolean', about: 'Print debug messages and stacks' },
+  strict: { type: 'boolean', about: 'Make errors of what is deprecated' },
   help: { type: 'boolean', short: 'h', about: 'Show this help' },
   version: { type: 'boolean', short: 'v', about: 'Show the version' },
 };
@@ -53,7 +54,11 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
   build: {
     about: 'Run the config: data, model, training, compression, evaluation, output',
     args: ['[stage…]'],
-    options: { force: { type: 'boolean', short: 'f', about: 'Ignore cached results' } },
+    options: {
+      force: { type: 'boolean', short: 'f', about: 'Ignore cached results' },
+      timings: { type: 'boolean', about: 'Show what each plugin took in each hook' },
+      profile: { type: 'string', value: '<file>', about: 'Write a trace for ui.perfetto.dev or chrome://tracing' },
+    },
     examples: ['anneal build', 'anneal build adapt --set train.epochs=1'],
   },
   eval: {

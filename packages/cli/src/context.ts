@@ -1,4 +1,4 @@
-import type { LoadOptions, Pipeline, ResolvedConfig, RunEvent } from '@anneal/core';
+import type { LoadOptions, Pipeline, PipelineOptions, ResolvedConfig } from '@anneal/core';
 
 import type { CommandName, Options } from './args.ts';
 import { type Io, widthOfOut } from './io.ts';
@@ -11,7 +11,7 @@ export interface Services {
   /** As in core. */
   createPipeline(
     config: ResolvedConfig,
-    options: { readonly onEvent?: ((event: RunEvent) => void) | undefined },
+    options: Pick<PipelineOptions, 'onEvent' | 'onCall' | 'strict'>,
   ): Promise<Pipeline>;
 }
 

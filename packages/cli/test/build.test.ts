@@ -1,4 +1,8 @@
 import { AnnealError } from '@anneal/core';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { expect, it } from 'vitest';
 
 import { main } from '../src/main.ts';
@@ -155,4 +159,44 @@ it('prints stacks with --debug, and always for errors without a code', async () 
 it('obeys NO_COLOR and FORCE_COLOR', async () => {
   expect((await build([], {}, { FORCE_COLOR: '1' })).out).toContain('\u001b[32m');
   expect((await build([], {}, { FORCE_COLOR: '1', NO_COLOR: '1' })).out).not.toContain('\u001b');
+});
+
+it('shows what each plugin took in each hook', async () => {
+  const { out } = await build(['--timings']);
+  expect(out.slice(out.indexOf('Hooks'))).toMatchInlineSnapshot(`
+    "Hooks what a hook waits for is counted in it
+      plugin        hook                  calls    total      mean   longest
+      lora#encoder  model.transformModel      1   134 ms    134 ms    134 ms
+      tokenizer     data.transformSample  5,000  32.5 ms   6.50 µs   2.00 ms
+      lora#encoder  train.onStep              5  1.00 µs  0.200 µs  0.400 µs
+
+    "
+  `);
+  const json = await build(['--timings', '--json']);
+  expect(JSON.parse(json.out.trim().split('\n').at(-1)!)).toMatchObject({
+    type: 'result',
+    timings: [{ stage: 'base', plugin: 'tokenizer' }, {}, {}, {}],
+  });
+});
+
+it.each([false, true])('writes a trace, also of a build that fails: %s', async (fails) => {
+  const folder = mkdtempSync(join(tmpdir(), 'anneal-cli-'));
+  try {
+    const file = join(folder, 'trace.json');
+    const run = (): Promise<void> =>
+      fails ? Promise.reject(new AnnealError('ANNEAL_E_DATA', 'no rows')) : Promise.resolve();
+    const { code } = await build(['--profile', file], { run });
+    expect(code).toBe(fails ? 1 : 0);
+    const { traceEvents } = JSON.parse(readFileSync(file, 'utf8')) as { traceEvents: { name: string; ph: string }[] };
+    expect(traceEvents.map(({ name, ph }) => `${ph} ${name}`)).toEqual(
+      expect.arrayContaining(['B base: data', 'E base: data', 'b model.transformModel', 'e model.transformModel']),
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+it('passes --strict on', async () => {
+  expect((await build(['--strict'])).calls).toContainEqual(['createPipeline', { strict: true }]);
+  expect((await build([])).calls.map(([method]) => method)).not.toContain('createPipeline');
 });

@@ -236,8 +236,23 @@ export function fakeServices({ accepted = true, run }: FakePipelineOptions = {})
     },
     taps() {
       return [
-        { stage: 'main', hook: 'train.transformLoss', kind: 'sync-waterfall', plugin: 'lora', order: 0 },
-        { stage: 'main', hook: 'compress.transformModel', kind: 'waterfall', plugin: 'quantize', order: 400 },
+        { stage: 'main', hook: 'train.transformLoss', kind: 'sync-waterfall', plugin: 'lora', order: 0, reasons: [] },
+        {
+          stage: 'main',
+          hook: 'compress.transformModel',
+          kind: 'waterfall',
+          plugin: 'quantize',
+          order: 400,
+          reasons: ['STAGE.QUANTIZE'],
+        },
+      ];
+    },
+    timings() {
+      return [
+        { stage: 'base', plugin: 'tokenizer', hook: 'data.transformSample', calls: 4000, ms: 20, maxMs: 0.5 },
+        { stage: 'adapt', plugin: 'tokenizer', hook: 'data.transformSample', calls: 1000, ms: 12.5, maxMs: 2 },
+        { stage: 'adapt', plugin: 'lora#encoder', hook: 'model.transformModel', calls: 1, ms: 134, maxMs: 134 },
+        { stage: 'adapt', plugin: 'lora#encoder', hook: 'train.onStep', calls: 5, ms: 0.001, maxMs: 0.0004 },
       ];
     },
     async close() {
@@ -250,7 +265,9 @@ export function fakeServices({ accepted = true, run }: FakePipelineOptions = {})
       calls.push(['loadConfig', options]);
       return resolveConfig({ name: 'mail-filter' }, { root: options.cwd, set: options.set });
     },
-    async createPipeline() {
+    async createPipeline(_, { onCall, strict }) {
+      if (strict === true) calls.push(['createPipeline', { strict }]);
+      onCall?.({ plugin: 'lora', hook: 'model.transformModel', start: performance.now(), ms: 2, isAsync: true });
       return pipeline;
     },
   };

@@ -83,7 +83,7 @@ it('inspect plugins shows given and completed options', async () => {
 it('inspect hooks shows taps in order, all or of one hook', async () => {
   const all = await run('/nowhere', 'inspect', 'hooks');
   expect(all.out).toBe(
-    'main\n  train.transformLoss      lora      sync-waterfall\n  compress.transformModel  quantize  waterfall, at 400\n',
+    'main\n  train.transformLoss      lora      sync-waterfall\n  compress.transformModel  quantize  waterfall, STAGE.QUANTIZE\n',
   );
   const group = await run('/nowhere', 'inspect', 'hooks', 'compress', '--json');
   expect(JSON.parse(group.out)).toMatchObject([{ plugin: 'quantize', order: 400 }]);

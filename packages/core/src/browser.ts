@@ -12,4 +12,6 @@ export { suggest } from './errors/suggest.ts';
 export { STAGE } from './hooks/types.ts';
 export { createLogger } from './observe/logger.ts';
 export { definePlugin, isPlugin } from './plugin/define.ts';
+export { baseName, instanceOf, ownName } from './plugin/instance.ts';
+export { definePreset, isPreset } from './plugin/preset.ts';
 export { random } from './random.ts';

@@ -6,7 +6,20 @@ export { formatError, type FormatOptions } from './errors/format.ts';
 export { suggest } from './errors/suggest.ts';
 export { AnnealError, type ErrorCode, type ErrorDetails, isAnnealError } from './errors/error.ts';
 export { definePlugin, isPlugin } from './plugin/define.ts';
-export type { OptionSchema, Plugin, PluginApi, PluginFactory, PluginSpec } from './plugin/types.ts';
+export type {
+  Deprecation,
+  OptionDeprecation,
+  OptionSchema,
+  Plugin,
+  PluginApi,
+  PluginFactory,
+  PluginSpec,
+} from './plugin/types.ts';
+export { baseName, instanceOf, ownName } from './plugin/instance.ts';
+export { definePreset, isPreset, type Preset, type PresetFactory, type PresetSpec } from './plugin/preset.ts';
+export type { TapCall } from './hooks/create.ts';
+export type { Callable, CallableGroup, HookDeclarations, KindOf } from './hooks/kinds.ts';
+export { type ChromeTrace, Trace } from './observe/trace.ts';
 export type { StandardIssue, StandardResult, StandardSchemaV1 } from './plugin/schema.ts';
 export {
   type AuditReport,
@@ -20,8 +33,10 @@ export {
   type ModelContext,
   type ParallelHook,
   type PhaseContext,
+  type PluginHooks,
   type SampleContext,
   type Scoped,
+  type ScopedGroup,
   type SeriesHook,
   STAGE,
   type SyncBailHook,
@@ -97,6 +112,7 @@ export type {
   RunOptions,
   RunResult,
   TapListing,
+  TapTimings,
 } from './pipeline-types.ts';
 export { type Difference, describeDifference } from './build/explain.ts';
-export { createPipeline } from './pipeline.ts';
+export { createPipeline, type PipelineOptions } from './pipeline.ts';

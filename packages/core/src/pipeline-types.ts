@@ -84,6 +84,24 @@ export interface TapListing {
   readonly plugin: string;
   /** The tap's own stage number. */
   readonly order: number;
+  /** Why it stands there: `STAGE.FOLD`, `after tokenizer: declared by lora`. Empty where it stands as listed. */
+  readonly reasons: readonly string[];
+}
+
+/** What a tap took, over all runs of a pipeline. */
+export interface TapTimings {
+  /** Name of the stage. */
+  readonly stage: string;
+  /** Who tapped. */
+  readonly plugin: string;
+  /** `train.transformLoss`. */
+  readonly hook: string;
+  /** How often it was called. */
+  readonly calls: number;
+  /** In all, what it awaited included. */
+  readonly ms: number;
+  /** The longest call. */
+  readonly maxMs: number;
 }
 
 /** What {@link Pipeline.explain} looks at. */
@@ -135,6 +153,8 @@ export interface Pipeline extends AsyncDisposable {
   evaluate(options?: EvaluateOptions): Promise<EvaluateResult>;
   /** Every tap in its final order. */
   taps(): readonly TapListing[];
+  /** What each tap that was called took so far. */
+  timings(): readonly TapTimings[];
   /** Stops runs that are under way, and waits for them. */
   close(): Promise<void>;
 }

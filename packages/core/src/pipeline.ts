@@ -12,9 +12,12 @@ import { type StageSetup, setupStage } from './build/setup.ts';
 import { isResolvedConfig, resolveConfig, type ResolveOptions } from './config/resolve.ts';
 import type { ResolvedConfig, UserConfig } from './config/types.ts';
 import { AnnealError, isAnnealError } from './errors/error.ts';
-import type { HookRegistry } from './hooks/create.ts';
+import type { HookRegistry, TapCall } from './hooks/create.ts';
+import { throwAll } from './errors/throw-all.ts';
 import { openBackend } from './node/backend.ts';
 import type { RunEvent } from './observe/events.ts';
+import { versionErrors } from './node/core-version.ts';
+import { providersIn } from './node/providers.ts';
 import { createLogger } from './observe/logger.ts';
 import type {
   EvaluateOptions,
@@ -26,8 +29,21 @@ import type {
   RunOptions,
   RunResult,
   TapListing,
+  TapTimings,
 } from './pipeline-types.ts';
+import { Deprecations } from './plugin/deprecations.ts';
+import { tapReasons } from './plugin/reasons.ts';
 import { parseCondition } from './report/gates.ts';
+
+/** What a pipeline is made with. */
+export interface PipelineOptions extends ResolveOptions {
+  /** Hears what is said outside of runs. */
+  readonly onEvent?: ((event: RunEvent) => void) | undefined;
+  /** Hears every call of a tap, e.g. {@link Trace.call}. */
+  readonly onCall?: ((call: TapCall) => void) | undefined;
+  /** Deprecated options, hooks and plugins are errors. @defaultValue `false`: a warning each */
+  readonly strict?: boolean | undefined;
+}
 
 /**
  * Resolves a config, orders and sets up its plugins, and returns the build, ready to run any number of times.
@@ -41,18 +57,22 @@ import { parseCondition } from './report/gates.ts';
  */
 export async function createPipeline(
   config: ResolvedConfig | UserConfig,
-  options: ResolveOptions & { readonly onEvent?: ((event: RunEvent) => void) | undefined } = {},
+  options: PipelineOptions = {},
 ): Promise<Pipeline> {
   const resolved = isResolvedConfig(config) ? config : await resolveConfig(config, options);
   for (const [metric, condition] of Object.entries(resolved.gates)) parseCondition(metric, condition);
   // Plugins keep the logger of their setup: what they say in a run goes to that run, and else to the caller.
   const current = new AsyncLocalStorage<RunScope>();
-  const { onEvent = ignore } = options;
+  const { onEvent = ignore, onCall, strict = false } = options;
   const logger = createLogger((entry) => {
     (current.getStore()?.emit ?? onEvent)({ type: 'log', entry });
   });
+  throwAll(await versionErrors([...new Set(resolved.stages.flatMap(({ plugins }) => plugins))]));
+  const deprecations = new Deprecations(logger, strict);
+  const services = { logger, deprecations, providers: providersIn(resolved), onCall };
   const stages: StageSetup[] = [];
-  for (const stage of resolved.stages) stages.push(await setupStage(resolved, stage, logger));
+  for (const stage of resolved.stages) stages.push(await setupStage(resolved, stage, services));
+  deprecations.settle();
   return new ConfiguredPipeline(resolved, stages, current);
 }
 
@@ -75,7 +95,17 @@ class ConfiguredPipeline implements Pipeline {
   }
 
   taps(): readonly TapListing[] {
-    return this.#stages.flatMap(({ stage, registry }) => registry.taps().map((tap) => ({ stage: stage.name, ...tap })));
+    return this.#stages.flatMap(({ stage, registry }) => {
+      const taps = registry.taps();
+      const reasons = tapReasons(taps, stage.plugins);
+      return taps.map((tap, i) => ({ stage: stage.name, ...tap, reasons: reasons[i] ?? [] }));
+    });
+  }
+
+  timings(): readonly TapTimings[] {
+    return this.#stages.flatMap(({ stage, registry }) =>
+      registry.timings.filter(({ calls }) => calls > 0).map((timing) => ({ stage: stage.name, ...timing })),
+    );
   }
 
   async plan({ stages }: Pick<RunOptions, 'stages'> = {}): Promise<readonly PlanEntry[]> {

@@ -187,6 +187,7 @@ describe('taps', () => {
       kind: 'waterfall',
       plugin: 'copying',
       order: -2000,
+      reasons: ['STAGE.FOLD'],
     });
   });
 });

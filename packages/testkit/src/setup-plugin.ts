@@ -5,9 +5,11 @@ import {
   type Hooks,
   type LogEntry,
   type LossContext,
+  ownName,
   type PhaseContext,
   type Plugin,
   type PluginApi,
+  type PluginHooks,
   type ResolvedConfig,
   type Run,
   type StepContext,
@@ -18,12 +20,18 @@ import { type GraphBuilder, referenceBackend, type Value } from '@anneal/graph';
 /** The function that a hook takes. */
 export type TapFunction<H> = H extends { tap(fn: infer F, ...rest: never): void } ? F : never;
 
+/** Hooks of core, and those that plugins have for others. */
+type AllHooks = Hooks & PluginHooks;
+
 /** A plugin set up alone, its taps ready to be called. */
 export interface PluginUnderTest {
   /** Functions that it tapped to a hook, in order: `taps('train', 'transformTargets')`. */
-  taps<G extends keyof Hooks, K extends keyof Hooks[G]>(group: G, hook: K): readonly TapFunction<Hooks[G][K]>[];
+  taps<G extends keyof AllHooks, K extends keyof AllHooks[G]>(
+    group: G,
+    hook: K,
+  ): readonly TapFunction<AllHooks[G][K]>[];
   /** The one function that it tapped to a hook. @throws Error when there are none or several. */
-  tap<G extends keyof Hooks, K extends keyof Hooks[G]>(group: G, hook: K): TapFunction<Hooks[G][K]>;
+  tap<G extends keyof AllHooks, K extends keyof AllHooks[G]>(group: G, hook: K): TapFunction<AllHooks[G][K]>;
   /** What it logged. */
   readonly logs: readonly LogEntry[];
   /** What its results depend on. */
@@ -70,6 +78,7 @@ export async function setupPlugin(plugin: Plugin, options: SetupPluginOptions = 
     );
   const states = new WeakMap<Run, Map<unknown, unknown>>();
   const api: PluginApi = {
+    name: plugin.name,
     stage,
     root,
     mode: 'test',
@@ -81,6 +90,12 @@ export async function setupPlugin(plugin: Plugin, options: SetupPluginOptions = 
       states.set(run, own);
       if (!own.has(create)) own.set(create, create(run));
       return own.get(create) as ReturnType<typeof create>;
+    },
+    provideHooks: (_, declarations) => untapped(declarations as Declarations) as never,
+    hooksOf: (name) => group(name) as never,
+    own: (name) => ownName(plugin.name, name),
+    deprecate: (what, { since, use }) => {
+      logger.warn(`${what} is deprecated since ${since}, use ${use}`);
     },
     dependsOn: (path) => void dependencies.push(path),
     error: (code, message, details) => new AnnealError(code, message, { plugin: plugin.name, ...details }),
@@ -109,6 +124,19 @@ export async function setupPlugin(plugin: Plugin, options: SetupPluginOptions = 
       backend: () => Promise.resolve(referenceBackend()),
     },
   };
+}
+
+type Declarations = Readonly<Record<string, string | { readonly kind: string }>>;
+
+/** Hooks that nobody taps: what goes into a waterfall comes out, and nobody answers the others. */
+function untapped(declarations: Declarations): object {
+  return Object.fromEntries(
+    Object.entries(declarations).map(([hook, declared]) => {
+      const kind = typeof declared === 'string' ? declared : declared.kind;
+      const call = (value: unknown): unknown => (kind.endsWith('waterfall') ? value : undefined);
+      return [hook, { call, promise: (value: unknown) => Promise.resolve(call(value)) }];
+    }),
+  );
 }
 
 function configOf(root: string, seed: number): ResolvedConfig {

@@ -1,4 +1,7 @@
-import type { RunResult } from '@anneal/core';
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+
+import type { RunEvent, RunResult, TapTimings } from '@anneal/core';
 
 import { type Context, type Command, loadConfigFor, widthFor } from '../context.ts';
 import { type Io, isLive, type StopSignal } from '../io.ts';
@@ -9,6 +12,7 @@ import { liveReporter } from '../progress/live.ts';
 import { plainReporter } from '../progress/plain.ts';
 import type { Reporter } from '../progress/types.ts';
 import { resultText } from '../ui/result.ts';
+import { timingsText } from '../ui/timings.ts';
 
 /** How a run is shown: JSON lines, a live region, or plain lines. */
 export function reporterFor({ io, options, errorStyle: style }: Context): Reporter {
@@ -34,9 +38,9 @@ export function stopOnSignal(io: Io, reporter: Reporter): { readonly signal: Abo
   return { signal: controller.signal, end };
 }
 
-function summary({ report, outDir, accepted }: RunResult): object {
+function summary({ report, outDir, accepted }: RunResult, timings: readonly TapTimings[] | undefined): object {
   const { metrics, gates, warnings, checks } = report;
-  return { type: 'result', accepted, outDir, metrics, gates, warnings, checks };
+  return { type: 'result', accepted, outDir, metrics, gates, warnings, checks, timings };
 }
 
 /** `anneal build [stage…]` */
@@ -46,9 +50,15 @@ export const build: Command = async (context) => {
   const config = await loadConfigFor(context);
   const reporter = reporterFor(context);
   const stop = stopOnSignal(io, reporter);
-  const onEvent = reporter.event.bind(reporter);
+  const profile = options.text('profile');
+  const trace = profile === undefined ? undefined : new (await import('@anneal/core')).Trace();
+  const onEvent = (event: RunEvent): void => {
+    trace?.event(event);
+    reporter.event(event);
+  };
   try {
-    const pipeline = await services.createPipeline(config, { onEvent });
+    const strict = options.flag('strict');
+    const pipeline = await services.createPipeline(config, { onEvent, onCall: trace?.call, strict });
     try {
       const result = await pipeline.run({
         signal: stop.signal,
@@ -57,15 +67,19 @@ export const build: Command = async (context) => {
         force: options.flag('force'),
       });
       reporter.close();
-      if (options.flag('json')) context.json(summary(result));
+      const timings = options.flag('timings') ? pipeline.timings() : undefined;
+      if (options.flag('json')) context.json(summary(result, timings));
       else if (!options.flag('quiet') || !result.accepted) {
         const seconds = (performance.now() - started) / 1000;
         const shown = { ...result, outDir: result.outDir && shortPath(io.cwd, result.outDir) };
         context.print(resultText(shown, { style: context.style, width: widthFor(context), seconds }));
       }
+      if (timings !== undefined) context.print(timingsText(timings, context.style));
       return result.accepted ? EXIT.ok : EXIT.gate;
     } finally {
       await pipeline.close();
+      // What took long is of interest in a build that failed, too.
+      if (profile !== undefined) await writeFile(resolve(io.cwd, profile), JSON.stringify(trace));
     }
   } finally {
     reporter.close();

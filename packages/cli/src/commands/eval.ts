@@ -125,7 +125,7 @@ export const evaluate: Command = async (context) => {
   const stop = stopOnSignal(io, reporter);
   const onEvent = options.flag('json') ? undefined : reporter.event.bind(reporter);
   try {
-    const pipeline = await services.createPipeline(config, { onEvent });
+    const pipeline = await services.createPipeline(config, { onEvent, strict: options.flag('strict') });
     try {
       for (const variant of variants) {
         results[variant] = await pipeline.evaluate({ dir, variant, rows, signal: stop.signal, onEvent });

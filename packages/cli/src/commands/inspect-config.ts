@@ -78,8 +78,9 @@ export async function inspectConfig(context: Context): Promise<number> {
 }
 
 async function describe(plugin: Plugin): Promise<object> {
-  const { name, version, enforce, before, after, options } = plugin;
-  return { name, version, enforce, before, after, given: options, options: await validateOptions(plugin) };
+  const { name, version, enforce, before, after, provides, requires, options } = plugin;
+  const order = { enforce, before, after, provides, requires };
+  return { name, version, ...order, given: options, options: await validateOptions(plugin) };
 }
 
 /** `anneal inspect plugins`: options as given and as completed. */
@@ -102,6 +103,8 @@ export async function inspectPlugins(context: Context): Promise<number> {
         plugin.enforce,
         ...plugin.before.map((other) => `before ${other}`),
         ...plugin.after.map((other) => `after ${other}`),
+        ...(plugin.provides ?? []).map((what) => `provides ${what}`),
+        ...(plugin.requires ?? []).map((what) => `requires ${what}`),
       ];
       const facts = [plugin.version, ...order.filter((fact) => fact !== undefined)].join(', ');
       context.print(`  ${style.cyan(plugin.name)} ${style.dim(facts)}`);
@@ -121,7 +124,7 @@ export async function inspectPlugins(context: Context): Promise<number> {
 /** `anneal inspect hooks [name]`: taps in the order in which they run. */
 export async function inspectHooks(context: Context, name: string | undefined): Promise<number> {
   const { options, services, style } = context;
-  const pipeline = await services.createPipeline(await loadConfigFor(context), {});
+  const pipeline = await services.createPipeline(await loadConfigFor(context), { strict: options.flag('strict') });
   try {
     const all = pipeline.taps();
     const taps = name === undefined ? all : all.filter(({ hook }) => hook === name || hook.startsWith(`${name}.`));
@@ -139,11 +142,7 @@ export async function inspectHooks(context: Context, name: string | undefined): 
     for (const stage of new Set(taps.map((tap) => tap.stage))) {
       const rows = taps
         .filter((tap) => tap.stage === stage)
-        .map(({ hook, kind, plugin, order }) => [
-          hook,
-          style.cyan(plugin),
-          style.dim(order === 0 ? kind : `${kind}, at ${order}`),
-        ]);
+        .map(({ hook, kind, plugin, reasons }) => [hook, style.cyan(plugin), style.dim([kind, ...reasons].join(', '))]);
       context.print(`${style.bold(stage)}\n${columns(rows, { width: breakAt(context) })}`);
     }
     return 0;

@@ -34,7 +34,7 @@ function summary(entries: readonly PlanEntry[]): string {
 /** `anneal plan [stage…]` */
 export const plan: Command = async (context) => {
   const { args, options, services, style } = context;
-  const pipeline = await services.createPipeline(await loadConfigFor(context), {});
+  const pipeline = await services.createPipeline(await loadConfigFor(context), { strict: options.flag('strict') });
   try {
     const entries = await pipeline.plan(args.length === 0 ? {} : { stages: args });
     if (options.flag('json')) {

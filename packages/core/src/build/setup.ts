@@ -1,10 +1,16 @@
 import type { ResolvedConfig, ResolvedStage } from '../config/types.ts';
-import { validateOptions } from '../config/options.ts';
+import { deprecatedOptions, validateOptions } from '../config/options.ts';
+import { originOf } from '../config/origin.ts';
 import { AnnealError } from '../errors/error.ts';
-import { attributed, HookRegistry } from '../hooks/create.ts';
+import { throwAll } from '../errors/throw-all.ts';
+import { attributed } from '../hooks/attribute.ts';
+import { HookRegistry, type TapCall } from '../hooks/create.ts';
 import { STAGE } from '../hooks/types.ts';
 import type { Model } from '../model.ts';
 import type { Logger } from '../observe/logger.ts';
+import { type Providers, unmetRequirements } from '../plugin/capabilities.ts';
+import { Deprecations } from '../plugin/deprecations.ts';
+import { ownName } from '../plugin/instance.ts';
 import { orderPlugins } from '../plugin/order.ts';
 import type { Plugin, PluginApi } from '../plugin/types.ts';
 import type { Run } from '../run.ts';
@@ -31,15 +37,38 @@ export interface StageSetup {
 
 const SETUP_TIMEOUT_MS = 30_000;
 
+/** What the stages of a pipeline are set up with. */
+export interface SetupServices {
+  readonly logger: Logger;
+  /** @defaultValue warnings */
+  readonly deprecations?: Deprecations | undefined;
+  /** Whom errors suggest, beside the plugins that core knows. */
+  readonly providers?: Providers | undefined;
+  /** Hears every call of a tap. */
+  readonly onCall?: ((call: TapCall) => void) | undefined;
+}
+
 /** Validates options and runs every plugin's `setup`, in order. */
-export async function setupStage(config: ResolvedConfig, stage: ResolvedStage, logger: Logger): Promise<StageSetup> {
-  const registry = new HookRegistry();
+export async function setupStage(
+  config: ResolvedConfig,
+  stage: ResolvedStage,
+  { logger, onCall, ...services }: SetupServices,
+): Promise<StageSetup> {
+  const { deprecations = new Deprecations(logger, false), providers = nobody } = services;
+  throwAll(await unmetRequirements(stage.name, stage.plugins, providers));
+  const registry = new HookRegistry((plugin, hook, deprecation) => {
+    deprecations.note(`Hook \`${hook}\``, deprecation, { plugin, hook });
+  });
+  registry.onCall = onCall;
   const plugins: ActivePlugin[] = [];
   for (const plugin of orderPlugins(stage.plugins)) {
     const options = await validateOptions(plugin);
+    noteDeprecated(plugin, deprecations);
     const dependencies: string[] = [];
     const asked = new Set<'mode' | 'stage'>();
+    const { name } = plugin;
     const api: PluginApi = {
+      name,
       get stage() {
         asked.add('stage');
         return stage.name;
@@ -50,13 +79,19 @@ export async function setupStage(config: ResolvedConfig, stage: ResolvedStage, l
         return config.mode;
       },
       seed: config.seed,
-      hooks: registry.scoped(plugin.name),
-      logger: logger.child(plugin.name),
+      hooks: registry.scoped(name),
+      provideHooks: (owner, declarations) => registry.provide(name, owner, declarations),
+      hooksOf: (owner, { optional = false } = {}) => registry.hooksOf(name, owner, optional),
+      logger: logger.child(name),
+      own: (what) => ownName(name, what),
+      deprecate: (what, deprecation) => {
+        deprecations.note(what, deprecation, { plugin: name });
+      },
       state: perRun,
       dependsOn: (path) => {
         dependencies.push(path);
       },
-      error: (code, message, details) => new AnnealError(code, message, { plugin: plugin.name, ...details }),
+      error: (code, message, details) => new AnnealError(code, message, { plugin: name, ...details }),
     };
     await withTimeout(plugin, async () => plugin.setup(api, options));
     plugins.push({ plugin, options, dependencies, asked });
@@ -71,6 +106,17 @@ export async function setupStage(config: ResolvedConfig, stage: ResolvedStage, l
   );
   registry.freeze();
   return { stage, plugins, registry, references };
+}
+
+const nobody: Providers = () => Promise.resolve([]);
+
+function noteDeprecated(plugin: Plugin, deprecations: Deprecations): void {
+  const { name, deprecated } = plugin;
+  const { path = [], file } = originOf(plugin) ?? {};
+  if (deprecated !== undefined) deprecations.note('This plugin', deprecated, { plugin: name, path, file });
+  for (const [option, deprecation] of deprecatedOptions(plugin)) {
+    deprecations.note(`Option \`${option}\``, deprecation, { plugin: name, path: [...path, option], file });
+  }
 }
 
 function perRun<T>(create: (run: Run) => T): (run: Run) => T {

@@ -107,7 +107,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const logger = createLogger((entry) => {
     onEvent({ type: 'log', entry });
   });
-  const setup = await setupStage(scope.run.config, stage, logger);
+  const setup = await setupStage(scope.run.config, stage, { logger });
   const data = await dataPhase(setup, scope);
   const task = await resolveTask(setup, scope, data.dataset);
   const base: ModelContext = { ...scope.context(stage.name), dataset: data.dataset, task };

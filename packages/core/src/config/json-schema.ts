@@ -84,6 +84,11 @@ function complete(config: JsonObject): JsonObject {
   return out as JsonObject;
 }
 
+/** `lora`, and `lora#encoder`. */
+const nameOf = (name: string): JsonObject => ({
+  anyOf: [{ const: name }, { type: 'string', pattern: `^${name.replaceAll(/[^\w-]/g, '\\$&')}#[A-Za-z0-9][\\w-]*$` }],
+});
+
 /**
  * JSON Schema (draft 7, which editors know) of a config: completion and checks for JSON and YAML configs, with the
  * options of the given plugins.
@@ -94,13 +99,14 @@ export async function configJsonSchema(plugins: readonly DescribedPlugin[]): Pro
   const named = names.map((name): JsonObject => ({
     type: 'array',
     description: `${name} with options`,
-    items: [{ const: name }, { $ref: `#/definitions/${name}` }],
+    // An instance has a name of its own behind that of the plugin.
+    items: [nameOf(name), { $ref: `#/definitions/${name}` }],
     minItems: 2,
     maxItems: 2,
   }));
   // The names of known plugins are offered, other texts may be plugins that are installed later.
   const texts: JsonObject[] = names.length > 0 ? [{ enum: names }, { type: 'string' }] : [{ type: 'string' }];
-  const known: JsonValue = names.length > 0 && { enum: names };
+  const known: JsonValue = names.length > 0 && { anyOf: names.map(nameOf) };
   const withOptions = (name: JsonValue): JsonObject => ({
     items: [name, { type: 'object' }],
     minItems: 2,

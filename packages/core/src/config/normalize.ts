@@ -6,7 +6,7 @@ import { suggest } from '../errors/suggest.ts';
 import type { Plugin } from '../plugin/types.ts';
 import type { TrainConfig } from '../train/types.ts';
 import { merge } from './merge.ts';
-import { originOf } from './origin.ts';
+import { originOf, presetText } from './origin.ts';
 import type { ConfigLayer, ResolvedConfig, ResolvedStage, StageConfig, UserConfig } from './types.ts';
 
 /** Training defaults that do not depend on the data or the model. */
@@ -55,7 +55,7 @@ export interface Place {
 
 const where = (plugin: Plugin): string => {
   const origin = originOf(plugin);
-  return origin === undefined ? 'a plugin' : pathText(origin.path);
+  return origin === undefined ? 'a plugin' : `${pathText(origin.path)}${presetText(origin)}`;
 };
 
 function duplicates(stage: string, plugins: readonly Plugin[]): readonly AnnealError[] {

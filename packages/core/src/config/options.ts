@@ -1,13 +1,16 @@
 import { AnnealError } from '../errors/error.ts';
-import type { Plugin } from '../plugin/types.ts';
+import type { Deprecation, Plugin } from '../plugin/types.ts';
 import { type Problem, validateWith } from './issues.ts';
-import { originOf } from './origin.ts';
+import { isFields } from './merge.ts';
+import { originOf, presetText } from './origin.ts';
 
 const toError = (plugin: Plugin, { message, fix, path }: Problem, also?: readonly AnnealError[]): AnnealError => {
   const origin = originOf(plugin);
-  return new AnnealError('ANNEAL_E_OPTIONS', message, {
+  const preset = presetText(origin);
+  return new AnnealError('ANNEAL_E_OPTIONS', `${message}${preset}`, {
     plugin: plugin.name,
-    path: [...(origin?.path ?? []), ...path],
+    // Inside a preset the config has no place for the option.
+    path: preset === '' ? [...(origin?.path ?? []), ...path] : origin?.path,
     file: origin?.file,
     fix,
     also,
@@ -37,6 +40,28 @@ export async function validateOptions(plugin: Plugin): Promise<unknown> {
   );
 }
 
+/** Deprecated options that a plugin is given, each with what to use instead. */
+export function deprecatedOptions({ options, deprecatedOptions: all = {} }: Plugin): readonly [string, Deprecation][] {
+  if (!isFields(options)) return [];
+  return Object.entries(all).flatMap(([name, { since, to, use }]): [string, Deprecation][] => {
+    if (!Object.hasOwn(options, name)) return [];
+    return [[name, { since, use: use ?? (to === undefined ? 'another option' : `\`${to}\``) }]];
+  });
+}
+
+/** The options with those renamed that have new names. */
+function renamed({ options, deprecatedOptions: all = {} }: Plugin): unknown {
+  if (!isFields(options)) return options;
+  const out: Record<string, unknown> = { ...options };
+  for (const [name, { to }] of Object.entries(all)) {
+    // Under both names, it is the schema that refuses the old one.
+    if (to === undefined || !Object.hasOwn(out, name) || Object.hasOwn(out, to)) continue;
+    out[to] = out[name];
+    delete out[name];
+  }
+  return out;
+}
+
 async function validated(plugin: Plugin): ReturnType<typeof validateWith> {
   if (typeof plugin.schema?.['~standard']?.validate !== 'function') {
     throw new AnnealError('ANNEAL_E_PLUGIN', 'has no option schema that follows Standard Schema', {
@@ -45,7 +70,7 @@ async function validated(plugin: Plugin): ReturnType<typeof validateWith> {
     });
   }
   try {
-    return await validateWith(plugin.schema, plugin.options, { noun: 'option' });
+    return await validateWith(plugin.schema, renamed(plugin), { noun: 'option' });
   } catch (cause) {
     throw new AnnealError('ANNEAL_E_PLUGIN', 'the option schema threw instead of reporting issues', {
       plugin: plugin.name,

@@ -1,11 +1,13 @@
 import type { Backend } from '@anneal/graph';
 
+import type { Preset } from '../plugin/preset.ts';
 import type { Plugin } from '../plugin/types.ts';
 import type { TrainConfig } from '../train/types.ts';
 
 /** A plugin, its name, or its name with options; falsy ones are skipped, arrays nest (presets). */
 export type PluginInput =
   | Plugin
+  | Preset
   | string
   | readonly [name: string, options?: unknown]
   | readonly PluginInput[]

@@ -8,6 +8,9 @@ export const CODES = {
   ANNEAL_E_PLUGIN_NOT_FOUND: 'A plugin named by string is not installed.',
   ANNEAL_E_PLUGIN:
     'A plugin is not what `definePlugin` returns, or two have the same name, or their order has a cycle.',
+  ANNEAL_E_REQUIRES: 'A plugin needs what no other plugin of the stage provides, or taps hooks that none has.',
+  ANNEAL_E_VERSION: 'A plugin does not work with this version of core.',
+  ANNEAL_E_DEPRECATED: 'Something deprecated is used, and the build is strict.',
   ANNEAL_E_SETUP: 'A plugin threw in `setup`, or its setup did not finish.',
   ANNEAL_E_HOOK: 'A plugin threw in a hook.',
   ANNEAL_E_ASYNC_TAP: 'An async function was tapped to a synchronous hook.',

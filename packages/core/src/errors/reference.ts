@@ -29,6 +29,11 @@ const REMEDIES: Readonly<Record<CoreErrorCode, string>> = {
   ANNEAL_E_PLUGIN:
     'A config takes what a plugin function returns, `lora({ rank: 8 })`, not the function. Two instances of one plugin ' +
     'need names of their own: `["lora#2", {}]`. A cycle is resolved by removing one of the `before` or `after` entries.',
+  ANNEAL_E_REQUIRES:
+    'Add a plugin that provides what is needed; the message names those that are known. `anneal inspect plugins` shows what ' +
+    'each plugin provides and requires.',
+  ANNEAL_E_VERSION: 'Install a version of the plugin that was made for this core, or the core that the plugin wants.',
+  ANNEAL_E_DEPRECATED: 'Use what the message names instead, or build without `--strict`.',
   ANNEAL_E_SETUP: 'Read the cause. `setup` may only tap hooks; slow work belongs into a hook.',
   ANNEAL_E_HOOK: 'Read the cause: it is the error of the plugin. `--debug` shows its stack.',
   ANNEAL_E_ASYNC_TAP:

@@ -1,116 +1,23 @@
-import {
-  AsyncParallelHook,
-  AsyncSeriesBailHook,
-  AsyncSeriesHook,
-  AsyncSeriesWaterfallHook,
-  SyncBailHook,
-  SyncHook,
-  SyncWaterfallHook,
-} from 'tapable';
+import { AnnealError } from '../errors/error.ts';
+import { suggest } from '../errors/suggest.ts';
+import { throwAll } from '../errors/throw-all.ts';
+import { baseName } from '../plugin/instance.ts';
+import type { Deprecation } from '../plugin/types.ts';
+import { attributed, asyncTap, isThenable } from './attribute.ts';
+import { type CallableGroup, type CallableHooks, type HookDeclarations, HOOKS, KINDS } from './kinds.ts';
+import { type AnyFunction, ARGS, makeHook, type RawHook, SYNCHRONOUS } from './make.ts';
+import type { HookKind, Hooks, Scoped, ScopedGroup, TapOptions } from './types.ts';
 
-import { AnnealError, isAnnealError } from '../errors/error.ts';
-import type { TapListing } from '../pipeline-types.ts';
-import type * as Kinds from './types.ts';
-import type { HookKind, Hooks, Scoped, TapOptions } from './types.ts';
+export type { CallableHooks } from './kinds.ts';
 
-/** The kind of every hook: what `hooks/types.ts` promises to plugins, made checkable. */
-const KINDS: { readonly [G in keyof Hooks]: { readonly [K in keyof Hooks[G]]: KindOf<Hooks[G][K]> } } = {
-  pipeline: { afterRun: 'series', onFail: 'sync' },
-  data: {
-    resolveDataset: 'bail',
-    transformDataset: 'waterfall',
-    afterDataset: 'series',
-    resolveTask: 'bail',
-    transformSample: 'sync-waterfall',
-    auditDataset: 'parallel',
-  },
-  model: { resolveModel: 'bail', transformModel: 'waterfall', afterModel: 'series' },
-  train: {
-    beforeTrain: 'series',
-    shouldTrain: 'sync-bail',
-    resolveOptimizer: 'bail',
-    transformInputs: 'sync-waterfall',
-    transformOutputs: 'sync-waterfall',
-    transformTargets: 'sync-waterfall',
-    transformLoss: 'sync-waterfall',
-    transformGradients: 'sync-waterfall',
-    onStep: 'sync',
-    shouldStop: 'sync-bail',
-    afterTrain: 'series',
-  },
-  compress: {
-    beforeCompress: 'series',
-    shouldCompress: 'sync-bail',
-    transformModel: 'waterfall',
-    afterCompress: 'series',
-  },
-  evaluate: { transformMetrics: 'waterfall', auditModel: 'parallel', resolveBaseline: 'bail' },
-  emit: { emit: 'series', afterEmit: 'series' },
-};
-type KindOf<H> = H extends { readonly kind: infer K } ? K : never;
-const HOOKS: readonly string[] = Object.entries(KINDS).flatMap(([group, kinds]) =>
-  Object.keys(kinds).map((name) => `${group}.${name}`),
-);
-
-/** What the phases do with a hook. */
-type Callable<H> =
-  H extends Kinds.BailHook<infer A, infer R>
-    ? { promise(...args: A): Promise<R | undefined> }
-    : H extends Kinds.SyncBailHook<infer A, infer R>
-      ? { call(...args: A): R | undefined }
-      : H extends Kinds.WaterfallHook<infer T, infer C>
-        ? { promise(value: T, ctx: C): Promise<T> }
-        : H extends Kinds.SyncWaterfallHook<infer T, infer C>
-          ? { call(value: T, ctx: C): T }
-          : H extends Kinds.SeriesHook<infer A>
-            ? { promise(...args: A): Promise<void> }
-            : H extends Kinds.ParallelHook<infer A>
-              ? { promise(...args: A): Promise<void> }
-              : H extends Kinds.SyncHook<infer A>
-                ? { call(...args: A): void }
-                : never;
-export type CallableHooks = { readonly [G in keyof Hooks]: { readonly [K in keyof Hooks[G]]: Callable<Hooks[G][K]> } };
-
-type AnyFunction = (...args: unknown[]) => unknown;
-interface RawHook {
-  promise?(...args: unknown[]): Promise<unknown>;
-  tap(options: { name: string; stage: number }, fn: AnyFunction): void;
-  tapPromise?(options: { name: string; stage: number }, fn: (...args: unknown[]) => Promise<unknown>): void;
-}
-
-const ARGS = ['a', 'b', 'c'] as const;
-/** tapable compiles the arity into the hook: pass as many names as the longest signature of that kind. */
-const MAKE: Readonly<Record<HookKind, (arity: number) => RawHook>> = {
-  bail: (n) => new AsyncSeriesBailHook(ARGS.slice(0, n) as never) as unknown as RawHook,
-  'sync-bail': (n) => new SyncBailHook(ARGS.slice(0, n) as never) as unknown as RawHook,
-  waterfall: (n) => new AsyncSeriesWaterfallHook(ARGS.slice(0, n) as never) as unknown as RawHook,
-  'sync-waterfall': (n) => new SyncWaterfallHook(ARGS.slice(0, n) as never) as unknown as RawHook,
-  series: (n) => new AsyncSeriesHook(ARGS.slice(0, n) as never) as unknown as RawHook,
-  sync: (n) => new SyncHook(ARGS.slice(0, n) as never) as unknown as RawHook,
-  parallel: (n) => waitForAll(new AsyncParallelHook([...ARGS.slice(0, n), 'failures'] as never) as unknown as RawHook),
-};
-const SYNCHRONOUS: ReadonlySet<HookKind> = new Set(['sync-bail', 'sync-waterfall', 'sync']);
-
-/**
- * tapable rejects with the first error while the other taps are still at work, and then the backend is closed under
- * them. Here a call carries a list that its taps put their errors into, and fails when all are done.
- */
-function waitForAll(hook: RawHook): RawHook {
-  return {
-    tap: (options, fn) => {
-      hook.tap(options, fn);
-    },
-    tapPromise: (options, fn) => {
-      hook.tapPromise?.(options, fn);
-    },
-    promise: async (...args) => {
-      const failures: AnnealError[] = [];
-      await hook.promise?.(...ARGS.map((_, i) => args[i]), failures);
-      const [first, ...also] = failures;
-      if (first === undefined) return;
-      throw also.length === 0 ? first : copyOf(first, { also: [...(first.also ?? []), ...also] });
-    },
-  };
+/** A tap as it was registered. */
+export interface Tap {
+  /** `train.transformLoss`; of a plugin's own hooks `prune.shouldPrune`. */
+  readonly hook: string;
+  readonly kind: HookKind;
+  readonly plugin: string;
+  /** The stage number that it asked for. */
+  readonly order: number;
 }
 
 /** Time and calls of one plugin in one hook. */
@@ -118,23 +25,64 @@ export interface TapTiming {
   readonly plugin: string;
   readonly hook: string;
   calls: number;
+  /** What it awaited included. */
   ms: number;
+  /** The longest call. */
+  maxMs: number;
 }
+
+/** One call of a tap. Times are those of `performance.now()`. */
+export interface TapCall {
+  readonly plugin: string;
+  readonly hook: string;
+  readonly start: number;
+  readonly ms: number;
+  /** Whether others ran in between. */
+  readonly isAsync: boolean;
+}
+
+/** What a plugin wants of hooks that another one has, maybe later. */
+interface Wanted {
+  readonly plugin: string;
+  /** `prune` means all instances, `prune#encoder` one. */
+  readonly owner: string;
+  readonly optional: boolean;
+  readonly taps: { readonly hook: string; readonly fn: AnyFunction; readonly options: TapOptions }[];
+}
+
+interface OwnHook {
+  readonly kind: HookKind;
+  readonly raw: RawHook;
+  readonly deprecated: Deprecation | undefined;
+}
+
+/** A declaration of a hook, of whatever type. */
+type Declared = HookKind | { readonly kind: HookKind; readonly deprecated: Deprecation };
+
+/** Tells that a plugin uses a hook that is on its way out. */
+export type NoteDeprecated = (plugin: string, hook: string, deprecation: Deprecation) => void;
 
 /** The hooks of one stage: tapable inside, a narrow typed face outside. */
 export class HookRegistry {
   /** For the phases. */
   readonly hooks: CallableHooks;
   readonly timings: TapTiming[] = [];
-  readonly #raw = new Map<string, RawHook>();
-  readonly #taps: Omit<TapListing, 'stage'>[] = [];
+  /** Hears every call of a tap, when there is somebody who listens. */
+  onCall: ((call: TapCall) => void) | undefined;
+  readonly #core = new Map<string, RawHook>();
+  /** Hooks of plugins, by owner and name. */
+  readonly #owned = new Map<string, ReadonlyMap<string, OwnHook>>();
+  readonly #wanted: Wanted[] = [];
+  readonly #taps: Tap[] = [];
+  readonly #noteDeprecated: NoteDeprecated;
   #frozen = false;
 
-  constructor() {
+  constructor(noteDeprecated: NoteDeprecated = () => undefined) {
+    this.#noteDeprecated = noteDeprecated;
     const groups = Object.entries(KINDS).map(([group, kinds]) => {
       const hooks = Object.entries(kinds).map(([name, kind]) => {
-        const hook = MAKE[kind as HookKind](ARGS.length);
-        this.#raw.set(`${group}.${name}`, hook);
+        const hook = makeHook(kind as HookKind);
+        this.#core.set(`${group}.${name}`, hook);
         return [name, hook];
       });
       return [group, Object.fromEntries(hooks)];
@@ -146,8 +94,11 @@ export class HookRegistry {
   scoped(plugin: string): Scoped<Hooks> {
     const groups = Object.entries(KINDS).map(([group, kinds]) => {
       const hooks = Object.entries(kinds).map(([name, kind]) => {
-        const tap = (fn: AnyFunction, options: TapOptions = {}): void =>
-          this.#tap(plugin, `${group}.${name}`, kind as HookKind, fn, options);
+        const hook = `${group}.${name}`;
+        const tap = (fn: AnyFunction, options: TapOptions = {}): void => {
+          this.#refuseLate(plugin, hook);
+          this.#tap(this.#core.get(hook) as RawHook, { plugin, hook, kind: kind as HookKind }, fn, options);
+        };
         return [name, { tap }];
       });
       return [group, Object.fromEntries(hooks)];
@@ -155,45 +106,144 @@ export class HookRegistry {
     return Object.fromEntries(groups) as Scoped<Hooks>;
   }
 
-  /** No tap after this: plugins that tap from inside a hook would miss calls silently. */
-  freeze(): void {
-    this.#frozen = true;
-  }
-
-  /** Every tap: hooks as they first come in a run, the taps of each in the order in which they run. */
-  taps(): readonly Omit<TapListing, 'stage'>[] {
-    return HOOKS.flatMap((hook) => this.#taps.filter((tap) => tap.hook === hook).toSorted((a, b) => a.order - b.order));
-  }
-
-  /** Groups that a plugin taps. */
-  groupsOf(plugin: string): ReadonlySet<string> {
-    return new Set(this.#taps.filter((tap) => tap.plugin === plugin).map((tap) => tap.hook.split('.')[0] as string));
-  }
-
-  #tap(plugin: string, hook: string, kind: HookKind, fn: AnyFunction, { stage = 0 }: TapOptions): void {
-    if (this.#frozen) {
-      throw new AnnealError('ANNEAL_E_FROZEN', `\`${hook}\` was tapped after setup`, {
+  /**
+   * Gives a plugin hooks of its own, which others tap and it calls.
+   *
+   * @throws AnnealError `ANNEAL_E_PLUGIN` for hooks in the name of another plugin, and when it has some already.
+   */
+  provide<H>(plugin: string, name: string, declarations: HookDeclarations<H>): CallableGroup<H> {
+    this.#refuseLate(plugin, name);
+    const problem =
+      name !== baseName(plugin)
+        ? `hooks must have the name of their plugin, received \`${name}\``
+        : Object.hasOwn(KINDS, name)
+          ? `\`${name}\` is a group of core's own hooks`
+          : this.#owned.has(plugin)
+            ? 'declares its hooks twice'
+            : undefined;
+    if (problem !== undefined) {
+      throw new AnnealError('ANNEAL_E_PLUGIN', problem, {
         plugin,
-        hook,
-        fix: 'tap inside `setup`, and decide in the tap whether to act',
+        fix: `call \`provideHooks("${baseName(plugin)}", …)\` once, with all hooks`,
       });
     }
-    const raw = this.#raw.get(hook) as RawHook;
-    const timing: TapTiming = { plugin, hook, calls: 0, ms: 0 };
+    const own = new Map<string, OwnHook>();
+    for (const [key, declared] of Object.entries(declarations as Readonly<Record<string, Declared>>)) {
+      const { kind, deprecated } = typeof declared === 'string' ? { kind: declared, deprecated: undefined } : declared;
+      own.set(key, { kind, deprecated, raw: makeHook(kind) });
+    }
+    this.#owned.set(plugin, own);
+    return Object.fromEntries([...own].map(([key, { raw }]) => [key, raw])) as unknown as CallableGroup<H>;
+  }
+
+  /** Hooks of another plugin, which may be set up later: taps find them when all plugins are. */
+  hooksOf<H>(plugin: string, owner: string, optional: boolean): ScopedGroup<H> {
+    const wanted: Wanted = { plugin, owner, optional, taps: [] };
+    this.#wanted.push(wanted);
+    const tap =
+      (hook: string) =>
+      (fn: AnyFunction, options: TapOptions = {}) => {
+        this.#refuseLate(plugin, `${owner}.${hook}`);
+        wanted.taps.push({ hook, fn, options });
+      };
+    return new Proxy({}, { get: (_, hook) => ({ tap: tap(String(hook)) }) }) as ScopedGroup<H>;
+  }
+
+  /**
+   * No tap after this: plugins that tap from inside a hook would miss calls silently.
+   *
+   * @throws AnnealError `ANNEAL_E_REQUIRES` for hooks of a plugin that is not there, or that it does not have.
+   */
+  freeze(): void {
+    this.#frozen = true;
+    throwAll(this.#wanted.flatMap((wanted) => this.#connect(wanted)));
+  }
+
+  /** Every tap: hooks as they first come in a run, then those of plugins; the taps of each in the order in which they run. */
+  taps(): readonly Tap[] {
+    const own = [...this.#owned].flatMap(([owner, hooks]) => [...hooks.keys()].map((hook) => `${owner}.${hook}`));
+    return [...HOOKS, ...own].flatMap((hook) =>
+      this.#taps.filter((tap) => tap.hook === hook).toSorted((a, b) => a.order - b.order),
+    );
+  }
+
+  /** Groups of core's hooks that a plugin taps. Who taps the hooks of another plugin takes part where that one does. */
+  groupsOf(plugin: string, through: ReadonlySet<string> = new Set()): ReadonlySet<string> {
+    const groups = new Set<string>();
+    for (const { hook, plugin: by } of this.#taps) {
+      if (by !== plugin) continue;
+      const group = hook.slice(0, hook.lastIndexOf('.'));
+      if (!this.#owned.has(group)) groups.add(group);
+      else if (!through.has(group)) {
+        for (const theirs of this.groupsOf(group, new Set([...through, plugin]))) groups.add(theirs);
+      }
+    }
+    return groups;
+  }
+
+  /** Connects taps with the hooks that are there now; what is missing is returned. */
+  #connect({ plugin, owner, optional, taps }: Wanted): readonly AnnealError[] {
+    const owners = [...this.#owned.keys()].filter((name) => name === owner || baseName(name) === owner);
+    if (owners.length === 0) return optional || taps.length === 0 ? [] : [this.#noOwner(plugin, owner)];
+    const errors: AnnealError[] = [];
+    for (const { hook, fn, options } of taps) {
+      for (const name of owners) {
+        const own = this.#owned.get(name) as ReadonlyMap<string, OwnHook>;
+        const found = own.get(hook);
+        if (found === undefined) {
+          errors.push(noHook(plugin, name, hook, [...own.keys()]));
+          continue;
+        }
+        const tap = { plugin, hook: `${name}.${hook}`, kind: found.kind };
+        if (found.deprecated !== undefined) this.#noteDeprecated(plugin, tap.hook, found.deprecated);
+        this.#tap(found.raw, tap, fn, options);
+      }
+    }
+    return errors;
+  }
+
+  #noOwner(plugin: string, owner: string): AnnealError {
+    const near = suggest(owner, this.#owned.keys());
+    const hint = near === undefined ? '' : `, did you mean \`${near}\`?`;
+    return new AnnealError('ANNEAL_E_REQUIRES', `taps hooks of \`${owner}\`, which this stage does not have${hint}`, {
+      plugin,
+      fix: `add the plugin \`${owner}\` to the stage`,
+    });
+  }
+
+  #refuseLate(plugin: string, hook: string): void {
+    if (!this.#frozen) return;
+    throw new AnnealError('ANNEAL_E_FROZEN', `\`${hook}\` was tapped after setup`, {
+      plugin,
+      hook,
+      fix: 'tap inside `setup`, and decide in the tap whether to act',
+    });
+  }
+
+  #tap(raw: RawHook, what: Omit<Tap, 'order'>, fn: AnyFunction, { stage = 0 }: TapOptions): void {
+    const { plugin, hook, kind } = what;
+    const timing: TapTiming = { plugin, hook, calls: 0, ms: 0, maxMs: 0 };
     this.timings.push(timing);
-    this.#taps.push({ hook, kind, plugin, order: stage });
+    this.#taps.push({ ...what, order: stage });
     const options = { name: plugin, stage };
-    if (SYNCHRONOUS.has(kind)) {
+    const isAsync = !SYNCHRONOUS.has(kind);
+    const done = (start: number): void => {
+      const ms = performance.now() - start;
+      timing.calls++;
+      timing.ms += ms;
+      if (ms > timing.maxMs) timing.maxMs = ms;
+      this.onCall?.({ plugin, hook, start, ms, isAsync });
+    };
+    if (!isAsync) {
       raw.tap(options, (...args) => {
         const start = performance.now();
-        timing.calls++;
         let result: unknown;
         try {
           result = fn(...args);
         } catch (error) {
           throw attributed(error, plugin, hook);
         } finally {
-          timing.ms += performance.now() - start;
+          done(start);
         }
         if (isThenable(result)) {
           // Nobody waits for it: should it reject, that must not end the process before the error below is told.
@@ -206,7 +256,6 @@ export class HookRegistry {
     }
     raw.tapPromise?.(options, async (...args) => {
       const start = performance.now();
-      timing.calls++;
       try {
         return await fn(...args.slice(0, ARGS.length));
       } catch (error) {
@@ -215,35 +264,17 @@ export class HookRegistry {
         (args[ARGS.length] as AnnealError[]).push(failure);
         return undefined;
       } finally {
-        timing.ms += performance.now() - start;
+        done(start);
       }
     });
   }
 }
 
-function asyncTap(plugin: string, hook: string): AnnealError {
-  const message = `\`${hook}\` is synchronous, received a function that returns a promise`;
-  const fix = `do the asynchronous part earlier, e.g. in \`${hook.split('.')[0]}.before…\`, and keep the result in \`api.state\``;
-  return new AnnealError('ANNEAL_E_ASYNC_TAP', message, { plugin, hook, fix });
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
-}
-
-function copyOf(error: AnnealError, changes: Partial<Pick<AnnealError, 'plugin' | 'hook' | 'also'>>): AnnealError {
-  const { code, message, plugin, hook, path, file, fix, also } = error;
-  return new AnnealError(code, message, { plugin, hook, path, file, fix, also, ...changes, cause: error });
-}
-
-/** The error with the plugin and the hook on it; a coded error keeps its code and its fix. */
-export function attributed(error: unknown, plugin: string, hook: string): AnnealError {
-  if (isAnnealError(error)) {
-    // What a tap of another plugin threw, called from within this one, stays with that other.
-    const known = error.plugin !== undefined && (error.hook !== undefined || error.plugin !== plugin);
-    if (known || error.code === 'ANNEAL_E_ABORTED') return error;
-    return copyOf(error, { plugin, hook });
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  return new AnnealError('ANNEAL_E_HOOK', `threw in ${hook}: ${message}`, { plugin, hook, cause: error });
+function noHook(plugin: string, owner: string, hook: string, hooks: readonly string[]): AnnealError {
+  const near = suggest(hook, hooks);
+  const hint = near === undefined ? '' : `, did you mean \`${near}\`?`;
+  return new AnnealError('ANNEAL_E_REQUIRES', `\`${owner}\` has no hook \`${hook}\`${hint}`, {
+    plugin,
+    fix: `use one of: ${hooks.join(', ')}`,
+  });
 }

@@ -259,6 +259,22 @@ export interface Hooks {
   };
 }
 
+/**
+ * Hooks that plugins have for others, by the name of the plugin. Empty here: a plugin adds its own, and whoever taps them
+ * imports its types.
+ *
+ * ```ts
+ * declare module '@anneal/core' {
+ *   interface PluginHooks {
+ *     prune: { readonly shouldPrune: SyncBailHook<[name: string], boolean> };
+ *   }
+ * }
+ * ```
+ */
+// An interface, as a type could not be added to.
+// eslint-disable-next-line typescript/no-empty-interface, typescript/no-empty-object-type
+export interface PluginHooks {}
+
 /** What `transformSample` taps know. */
 export interface SampleContext {
   /** The execution that the row is prepared for. */
@@ -272,5 +288,7 @@ export interface SampleContext {
 }
 
 /** The hooks as plugins see them: only `tap`. */
-export type Scoped<H> = { readonly [G in keyof H]: { readonly [K in keyof H[G]]: Pick<Tappable<H[G][K]>, 'tap'> } };
+export type Scoped<H> = { readonly [G in keyof H]: ScopedGroup<H[G]> };
+/** The hooks of one group as plugins see them. */
+export type ScopedGroup<G> = { readonly [K in keyof G]: Pick<Tappable<G[K]>, 'tap'> };
 type Tappable<T> = T extends { tap: unknown } ? T : never;

@@ -1,3 +1,4 @@
+import { instanceName } from './instance.ts';
 import { PLUGIN, type OptionSchema, type Plugin, type PluginFactory, type PluginSpec } from './types.ts';
 
 /**
@@ -15,20 +16,27 @@ import { PLUGIN, type OptionSchema, type Plugin, type PluginFactory, type Plugin
  */
 export function definePlugin<In, Out>(spec: PluginSpec<In, Out>): PluginFactory<In> {
   const source = callerFile();
-  const factory = (options?: In): Plugin => ({
+  const make = (name: string, options: In | undefined): Plugin => ({
     source,
-    name: spec.name,
+    name,
     version: spec.version ?? '0.0.0',
     enforce: spec.enforce,
     before: spec.before ?? [],
     after: spec.after ?? [],
+    provides: spec.provides,
+    requires: spec.requires,
+    core: spec.core,
+    deprecated: spec.deprecated,
+    deprecatedOptions: spec.deprecatedOptions,
     options: options ?? {},
     schema: spec.options as OptionSchema<unknown, unknown>,
     // Cache keys fall back to its text, which a bound function does not have.
     setup: Object.assign(spec.setup.bind(spec), { toString: () => String(spec.setup) }) as Plugin['setup'],
     [PLUGIN]: true,
   });
-  return Object.assign(factory, { pluginName: spec.name, schema: spec.options }) as PluginFactory<In>;
+  const factory = (options?: In): Plugin => make(spec.name, options);
+  const instance = (id: string, options?: In): Plugin => make(instanceName(spec.name, id), options);
+  return Object.assign(factory, { instance, pluginName: spec.name, schema: spec.options }) as PluginFactory<In>;
 }
 
 /** Whether a value came from a plugin factory, possibly of another copy of core. */
