@@ -54,7 +54,7 @@ export interface Project extends AsyncDisposable {
   /** What was said before any run. */
   readonly logs: readonly LogEntry[];
   /** Runs may overlap; the files are those of the run that ended last. */
-  run(options?: Pick<RunOptions, 'stages' | 'force' | 'signal'>): Promise<PipelineResult>;
+  run(options?: RunOptions): Promise<PipelineResult>;
 }
 
 /** What a run has left behind. */
@@ -88,7 +88,10 @@ export async function openProject(config: UserConfig, options: RunPipelineOption
       run: async (runOptions = {}) => {
         const traces: Traces = { artifacts: new Map() };
         const events: RunEvent[] = [];
-        const listen = (event: RunEvent): void => void events.push(event);
+        const listen = (event: RunEvent): void => {
+          events.push(event);
+          runOptions.onEvent?.(event);
+        };
         const result = await current.run(traces, () => pipeline.run({ ...runOptions, onEvent: listen }));
         const written = result.outDir === undefined ? new Map() : await readFiles(result.outDir);
         return { ...result, files: written, ...traces, events, logs: logsOf(events), phases: phasesOf(events) };

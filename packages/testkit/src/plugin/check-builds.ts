@@ -1,10 +1,11 @@
 import type { Plugin, PluginFactory, UserConfig } from '@anneal/core';
 import { referenceBackend } from '@anneal/graph';
 
-import { openProject, type PipelineResult, runPipeline } from '../run-pipeline.ts';
+import { type PipelineResult, runPipeline } from '../run-pipeline.ts';
 import { tinyTextClassification } from '../tiny/classification.ts';
 import { countingBackend, leftOpen } from './count-open.ts';
 import { outcomeDifference, outcomeOf } from './outcome.ts';
+import { runTogether } from './together.ts';
 import type { OpenBackend, PluginTest, Surroundings, ValidCase } from './types.ts';
 import { watched } from './watch.ts';
 
@@ -87,8 +88,7 @@ export function buildTests<In>(
       name: `${name}: two runs share nothing`,
       run: async () => {
         const alone = outcomeOf((await first(REFERENCE, reference)).result);
-        await using project = await openProject(configOf(plugin(), test), { files });
-        const runs = await Promise.all([project.run({ force: true }), project.run({ force: true })]);
+        const runs = await runTogether(configOf(plugin(), test), files);
         for (const run of runs) {
           const difference = outcomeDifference(alone, outcomeOf(run));
           if (difference === undefined) continue;
