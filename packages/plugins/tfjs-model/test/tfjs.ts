@@ -1,4 +1,5 @@
 import {
+  canonicalize,
   type Graph,
   GraphBuilder,
   gradients,
@@ -107,7 +108,8 @@ export function training(graph: Graph): Graph {
   const g = new GraphBuilder();
   const dims: Record<string, number> = {};
   for (const { shape } of graph.inputs.values()) for (const dim of shape) if (typeof dim === 'string') dims[dim] = 2;
-  const outputs = Object.values(inline(g, graph, { dims }));
+  // What follows from sizes is known once they are.
+  const outputs = Object.values(inline(g, canonicalize(graph, { dims }).graph));
   const squares = outputs.map((y) => g.ops.sum(g.ops.mul(y, y)));
   const loss = g.ops.mul(
     squares.reduce((a, b) => g.ops.add(a, b)),

@@ -44,13 +44,22 @@ const reshape: WriteRule = (node) => {
   node.out(node.tf('Reshape', [x, known === undefined ? computed(node, target, copied) : node.e.ints(known)]));
 };
 
+/** A vector of numbers, and of vectors of one that are computed. */
+function vector(node: WriteContext, items: readonly (number | Ref)[]): Ref {
+  if (items.every((item) => typeof item === 'number')) return node.e.ints(items as readonly number[]);
+  const pieces = items.map((item) => (typeof item === 'number' ? node.e.ints([item]) : item));
+  return node.tf('ConcatV2', [...pieces, node.e.int(0)], { N: tfAttr.int(pieces.length), T: tfAttr.type('int32') });
+}
+
 /** A shape with sizes of the input that are open. */
 function computed(node: WriteContext, target: readonly number[], copied: readonly Dim[]): Ref {
   const all = sizes(node, 0);
-  const pieces = copied.map((dim, i) =>
-    typeof dim === 'string' ? part(node, all, i, i + 1) : node.e.ints([target[i] === 0 ? dim : (target[i] as number)]),
+  return vector(
+    node,
+    copied.map((dim, i) =>
+      typeof dim === 'string' ? part(node, all, i, i + 1) : target[i] === 0 ? dim : (target[i] as number),
+    ),
   );
-  return node.tf('ConcatV2', [...pieces, node.e.int(0)], { N: tfAttr.int(pieces.length), T: tfAttr.type('int32') });
 }
 
 /** Axes of an attribute or of the second input, from the front. */
@@ -125,29 +134,35 @@ const OPEN = 2 ** 31 - 1;
 
 const slice: WriteRule = (node) => {
   const { rank } = node.value(0);
-  const [starts, ends] = [node.known(1, 'where it starts'), node.known(2, 'where it ends')];
-  const axes = (node.has(3) ? node.known(3, 'the axes') : starts.map((_, i) => i)).map((axis) =>
+  const { e } = node;
+  const known = [1, 2].map((i) => (node.data(i) === undefined ? undefined : node.known(i, 'a range')));
+  const count = node.value(1).dims[0] as number;
+  const axes = (node.has(3) ? node.known(3, 'the axes') : Array.from({ length: count }, (_, i) => i)).map((axis) =>
     axis < 0 ? axis + rank : axis,
   );
-  const steps = node.has(4) ? node.known(4, 'the steps') : starts.map(() => 1);
-  const filled = (value: number): number[] => Array.from({ length: rank }, () => value);
-  const [begin, end, strides] = [filled(0), filled(0), filled(1)];
+  const steps = node.has(4) ? node.known(4, 'the steps') : axes.map(() => 1);
+  const filled = <T>(value: T): T[] => Array.from({ length: rank }, () => value);
+  const [begin, end, strides] = [filled<number | Ref>(0), filled<number | Ref>(0), filled(1)];
   let [beginMask, endMask] = [(1 << rank) - 1, (1 << rank) - 1];
   axes.forEach((axis, i) => {
-    const [from, to, step] = [starts[i] as number, ends[i] as number, steps[i] as number];
+    const [from, to] = [0, 1].map((n) => known[n]?.[i] ?? part(node, node.x(n + 1), i, i + 1)) as [
+      number | Ref,
+      number | Ref,
+    ];
+    const step = steps[i] as number;
     strides[axis] = step;
-    if (step < 0 ? from < OPEN && from !== -1 : from !== 0) {
+    const isOpen = typeof from === 'number' && (step < 0 ? from >= OPEN || from === -1 : from === 0);
+    if (!isOpen) {
       begin[axis] = from;
       beginMask &= ~(1 << axis);
     }
-    if (Math.abs(to) < OPEN) {
+    if (typeof to !== 'number' || Math.abs(to) < OPEN) {
       end[axis] = to;
       endMask &= ~(1 << axis);
     }
   });
-  const { e } = node;
   node.out(
-    node.tf('StridedSlice', [node.x(0), e.ints(begin), e.ints(end), e.ints(strides)], {
+    node.tf('StridedSlice', [node.x(0), vector(node, begin), vector(node, end), e.ints(strides)], {
       begin_mask: tfAttr.int(beginMask),
       end_mask: tfAttr.int(endMask),
       ellipsis_mask: tfAttr.int(0),
