@@ -44,10 +44,10 @@ export const tfjsModel: PluginFactory<TfjsModelOptions | undefined> = definePlug
 
 async function setupSource(api: PluginApi, given: ResolvedOptions, from: string): Promise<void> {
   // Only here are files read: `importTfjs` also runs in a browser.
-  const { findTfjs, loadTfjs, readTfjsJson } = await import('./node/load.ts');
+  const { filesOf, findTfjs, loadTfjs, readTfjsJson } = await import('./node/load.ts');
   const path = findTfjs(api.root, from);
   const json = await readTfjsJson(path).catch(damaged(path));
-  api.dependsOn(path);
+  for (const file of filesOf(path, json)) api.dependsOn(file);
 
   const steps = textSteps(json);
   if (steps !== undefined) {

@@ -79,7 +79,7 @@ describe('a model', () => {
     expect(findTfjs(root, 'three/model.json')).toBe(join(root, 'three/model.json'));
     expect(findTfjs(root, 'guess/model')).toBe(join(root, 'node_modules/guess/model/model.json'));
     const { plugin, model } = await resolved({ from: 'image' });
-    expect(plugin.dependencies).toEqual([join(root, 'image/model.json')]);
+    expect(plugin.dependencies).toEqual([join(root, 'image/model.json'), join(root, 'image/weights.bin')]);
     expect(plugin.logs.map(({ message }) => message)).toEqual([
       expect.stringMatching(/^layers-model, conv2d_\S+_input → conv2d_\S+: \d nodes, 10 parameters$/),
     ]);

@@ -7,6 +7,7 @@ import type { ByteSource } from '@anneal/graph';
 import { externalFolder, fileSource } from '@anneal/graph/node';
 
 import { type Json, parseJson } from '../format/json.ts';
+import { pathProblem } from '../format/weights.ts';
 import { type ImportTfjsOptions, importTfjs, type TfjsModel } from '../import.ts';
 
 /**
@@ -41,6 +42,22 @@ function inPackage(root: string, from: string): readonly string[] {
 export async function readTfjsJson(path: string): Promise<Json> {
   const source = await fileSource(path);
   return parseJson(path, await source.read(0, source.size));
+}
+
+/** The files that a model is made of: its `model.json`, and the weights beside it. */
+export function filesOf(path: string, json: Json): readonly string[] {
+  const manifest = json.get('weightsManifest');
+  const groups = manifest.exists ? manifest.items() : [];
+  const shards = groups.flatMap((group) =>
+    group
+      .get('paths')
+      .items()
+      .map((shard) => shard.string()),
+  );
+  return [
+    path,
+    ...shards.filter((shard) => pathProblem(shard) === undefined).map((shard) => join(dirname(path), shard)),
+  ];
 }
 
 /** Reads a model whose weights lie beside its `model.json`, and nowhere else; see {@link importTfjs}. */
