@@ -38,6 +38,7 @@ export async function tfjsBackend({ device = 'auto' }: TfjsBackendOptions = {}):
   for (const name of device === 'auto' ? ORDER : [device]) {
     try {
       const open = await PLAIN[name]();
+      if (device === 'auto' && open.software) continue;
       return new TfjsBackend(open, new DirectChannel(new Executor(open)));
     } catch (error) {
       problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);

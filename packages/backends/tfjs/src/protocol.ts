@@ -60,4 +60,5 @@ export interface DeviceFacts {
   readonly device: string;
   readonly version: string;
   readonly about: string;
+  readonly software?: boolean | undefined;
 }

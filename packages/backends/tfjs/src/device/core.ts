@@ -21,6 +21,10 @@ export interface OpenDevice {
   readonly version: string;
   /** What it is, for people. */
   readonly about: string;
+  /** A driver that computes on the processor: slower there than wasm. */
+  readonly software?: boolean | undefined;
+  /** What went wrong on the device since the last call and no kernel said, as that of a shader that is not valid. */
+  readonly fault?: (() => string | undefined) | undefined;
   /** Resolves with the reason when the device is lost; absent where it cannot be. */
   readonly lost?: Promise<string> | undefined;
 }

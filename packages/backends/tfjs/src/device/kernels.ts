@@ -87,9 +87,12 @@ export class Kernels {
   async read({ dataId, dtype, shape }: Tensor): Promise<Elements> {
     if (sizeOf(shape) === 0) return new ARRAYS[dtype](0);
     const data = (await this.#backend.read(dataId)) as Elements;
-    // A backend may keep booleans in another array, and that of the plain one is the tensor itself.
+    const fault = this.#open.fault?.();
+    if (fault !== undefined) throw new Error(`the device ${this.device} reports: ${fault}`);
+    // A backend may keep booleans in another array.
     if (!(data instanceof ARRAYS[dtype])) return ARRAYS[dtype].from(data);
-    return this.#open.kernels === 'cpu' ? data.slice() : data;
+    // Only wasm gives a copy away; what the others return they keep.
+    return this.#open.kernels === 'wasm' ? data : data.slice();
   }
 
   /** The elements where they are, on a device that computes in this process; `undefined` elsewhere. */

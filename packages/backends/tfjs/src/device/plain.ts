@@ -37,6 +37,9 @@ async function openWasm(): Promise<OpenDevice> {
 
 /** The parts of `GPUDevice` that are used. */
 interface LosableDevice {
+  readonly addEventListener?:
+    | ((type: 'uncapturederror', listener: (event: { readonly error: { readonly message: string } }) => void) => void)
+    | undefined;
   readonly lost?: Promise<{ readonly reason?: string; readonly message?: string }> | undefined;
 }
 
@@ -48,6 +51,9 @@ interface WebgpuBackend {
     | undefined;
 }
 
+/** Adapters that are programs. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render/i;
+
 async function openWebgpu(): Promise<OpenDevice> {
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: unknown } };
   if (navigator?.gpu === undefined) throw new Error('there is no navigator.gpu');
@@ -58,7 +64,28 @@ async function openWebgpu(): Promise<OpenDevice> {
   const lost = device?.lost?.then(({ message, reason }) => (message === '' ? reason : message) ?? 'no reason is given');
   const words = [adapterInfo?.vendor, adapterInfo?.architecture, adapterInfo?.description];
   const about = words.filter((word) => word !== undefined && word !== '').join(' ') || 'WebGPU';
-  return { device: 'webgpu', kernels: 'webgpu', core, backend, version: versionOf(core, 'webgpu'), about, lost };
+  const software = SOFTWARE.test(about);
+  // A kernel that is not valid writes nothing, and nobody hears of it.
+  let said: string | undefined;
+  device?.addEventListener?.('uncapturederror', ({ error }) => {
+    said ??= error.message;
+  });
+  const fault = (): string | undefined => {
+    const message = said;
+    said = undefined;
+    return message;
+  };
+  return {
+    device: 'webgpu',
+    kernels: 'webgpu',
+    core,
+    backend,
+    version: versionOf(core, 'webgpu'),
+    about,
+    software,
+    fault,
+    lost,
+  };
 }
 
 export const PLAIN: Readonly<Record<PlainDevice, () => Promise<OpenDevice>>> = {

@@ -30,7 +30,7 @@ export async function tfjsDoctor({
   const right: boolean[] = [];
   let used: { readonly device: NodeDevice; readonly runtime: string } | undefined;
   for (const name of ORDER) {
-    const { backend, probe } = await start(name, root);
+    const { backend, facts, probe } = await start(name, root);
     if (backend === undefined) {
       devices.push(probe);
       continue;
@@ -39,7 +39,7 @@ export async function tfjsDoctor({
       const { gflops, exact } = await measure(backend);
       devices.push({ ...probe, gflops });
       right.push(exact);
-      if (name === device || (device === 'auto' && used === undefined))
+      if (name === device || (device === 'auto' && used === undefined && !facts?.software))
         used = { device: name, runtime: backend.info.version };
     } catch (error) {
       devices.push({ device: name, problem: error instanceof Error ? error.message : String(error) });

@@ -15,7 +15,7 @@ export interface TfjsBackendOptions {
   root?: string | undefined;
 }
 
-/** Fastest first. */
+/** Fastest first; a driver of WebGPU that is a program itself is passed over. */
 export const ORDER: readonly NodeDevice[] = Object.keys(NODE_DEVICES) as NodeDevice[];
 
 /**
@@ -43,8 +43,9 @@ export async function tfjsBackend({
   }
   const failed: DeviceProbe[] = [];
   for (const name of device === 'auto' ? ORDER : [device]) {
-    const { backend, probe } = await start(name, root);
-    if (backend) return backend;
+    const { backend, facts, probe } = await start(name, root);
+    if (backend && !(device === 'auto' && facts?.software)) return backend;
+    await backend?.close();
     failed.push(probe);
   }
   const problems = failed.map(({ device: name, problem }) => `${name}: ${problem}`);

@@ -10,8 +10,8 @@ if (port === null) throw new Error('this file is the entry of a worker thread');
 
 const { device, root } = workerData as { readonly device: NodeDevice; readonly root: string };
 const opened = NODE_DEVICES[device](root).then((open) => {
-  const { version, about } = open;
-  port.postMessage({ id: -1, result: { device, version, about } } satisfies Reply);
+  const { version, about, software } = open;
+  port.postMessage({ id: -1, result: { device, version, about, software } } satisfies Reply);
   return new Executor(open);
 });
 opened.catch((error: unknown) => port.postMessage(failure(-1, error)));

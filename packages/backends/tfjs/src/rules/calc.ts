@@ -66,7 +66,11 @@ export const add = (k: Kernels, a: Operand, b: Operand): Tensor => binary(k, 'Ad
 export const sub = (k: Kernels, a: Operand, b: Operand): Tensor => binary(k, 'Sub', a, b);
 export const mul = (k: Kernels, a: Operand, b: Operand): Tensor => binary(k, 'Multiply', a, b);
 export const div = (k: Kernels, a: Operand, b: Operand): Tensor => binary(k, 'RealDiv', a, b);
-export const unary = (k: Kernels, kernel: string, x: Tensor): Tensor => k.run(kernel, { x });
+/** A kernel of one operand, whose axes do not matter: shaders have six at most. */
+export const unary = (k: Kernels, kernel: string, x: Tensor): Tensor =>
+  x.shape.length <= MAX_BROADCAST
+    ? k.run(kernel, { x })
+    : k.alias(k.run(kernel, { x: k.alias(x, [sizeOf(x.shape)]) }), x.shape);
 
 export function cast(k: Kernels, x: Tensor, dtype: Type): Tensor {
   if (x.dtype === dtype) return x;
@@ -135,8 +139,9 @@ export function expand(k: Kernels, x: Tensor, shape: readonly number[]): Tensor 
     const strides = stridesOf(aligned).map((stride, i) => (aligned[i] === 1 ? 0 : stride));
     return strided(k, x, shape, strides);
   }
-  const reps = shape.map((dim, i) => (aligned[i] === 1 ? dim : 1));
-  return repeat(k, k.alias(x, aligned), reps);
+  const [own, wanted] = merged(shape, aligned, shape);
+  const reps = wanted.map((dim, i) => dim / (own[i] as number));
+  return k.alias(repeat(k, k.alias(x, own), reps), shape);
 }
 
 /** Repeats along axes. Devices of shaders read booleans as integers. */
@@ -232,7 +237,8 @@ export function where(k: Kernels, condition: Tensor, a: Operand, b: Operand): Te
   if (t.dtype === 'bool') {
     return cast(k, where(k, c, cast(k, x, 'int32'), cast(k, y, 'int32')), 'bool');
   }
-  return k.run('Select', { condition: c, t: x, e: y });
+  const flat = [sizeOf(shape)];
+  return k.alias(k.run('Select', { condition: k.alias(c, flat), t: k.alias(x, flat), e: k.alias(y, flat) }), shape);
 }
 
 /** `[begin, begin + size)` of every axis. */

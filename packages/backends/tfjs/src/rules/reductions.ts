@@ -2,7 +2,7 @@ import { attr, isFloat, sizeOf } from '@anneal/graph';
 import type { Kernels, Tensor } from '../device/kernels.ts';
 import { heldAs } from '../device/types.ts';
 import type { Step } from '../plan.ts';
-import { add, binary, cast, div, fill, mul, sub, unary, where } from './calc.ts';
+import { add, binary, cast, div, fill, mul, sub, transpose, unary, where } from './calc.ts';
 import { arg, axisAttribute, axisOf, type Call, ints, outputSlot, type Rule } from './rule.ts';
 import { wrapped } from './wrap.ts';
 
@@ -16,9 +16,18 @@ export const keptShape = (shape: readonly number[], axes: readonly number[]): nu
 export function reduced(k: Kernels, kernel: string, x: Tensor, axes: readonly number[]): Tensor {
   const busy = axes.filter((axis) => x.shape[axis] !== 1);
   if (busy.length === 0) return x;
+  // Over the rows of one matrix: shaders have few axes, and some are wrong for any but the last.
+  const others = x.shape.map((_, i) => i).filter((i) => !busy.includes(i));
+  const turned = transpose(k, x, [...others, ...busy]);
+  const inner = sizeOf(busy.map((axis) => x.shape[axis] as number));
+  const rows = k.alias(turned, [sizeOf(x.shape) / inner, inner]);
   // `Max` has another name for them than the others.
-  const named = kernel === 'Max' ? { reductionIndices: busy } : { axis: busy };
-  return k.run(kernel, { x }, { ...named, keepDims: true });
+  const out = k.run(
+    kernel,
+    { x: rows },
+    { ...(kernel === 'Max' ? { reductionIndices: [1] } : { axis: [1] }), keepDims: false },
+  );
+  return k.alias(out, keptShape(x.shape, busy));
 }
 
 /** Sums over leading axes go down the columns, which the kernels would turn over first. */
@@ -49,7 +58,7 @@ function best(kernel: 'Max' | 'Min'): Reducer {
   return (k, x, axes) => {
     const out = reduced(k, kernel, x, axes);
     if (k.device === 'cpu' || x.dtype !== 'float32') return out;
-    const count = total(k, cast(k, unary(k, 'IsNan', x), 'float32'), axes);
+    const count = total(k, where(k, unary(k, 'IsNan', x), 1, 0), axes);
     return where(k, binary(k, 'Greater', count, 0), Number.NaN, out);
   };
 }
