@@ -33,7 +33,7 @@ type Opener = () => Promise<Backend>;
 
 const BACKENDS: Readonly<Record<string, Opener>> = {
   'onnx-cpu': () => onnxBackend({ device: 'cpu' }),
-  'onnx-webgpu': () => onnxBackend({ device: 'webgpu' as 'cpu' }),
+  'onnx-webgpu': () => onnxBackend({ device: 'webgpu' }),
   'tfjs-node-gpu': () => tfjsBackend({ device: 'node-gpu' }),
   'tfjs-node': () => tfjsBackend({ device: 'node' }),
   'tfjs-webgpu': () => tfjsBackend({ device: 'webgpu' }),

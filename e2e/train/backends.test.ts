@@ -6,6 +6,7 @@ import { ARCHITECTURES, createModel, initialWeights, type TransformerShape } fro
 import { seededRandom } from '@anneal/testkit';
 import { describe, expect, it } from 'vitest';
 
+import { SKIPPED } from '../webgpu/skip.ts';
 import { type Trained, trainTiny } from '../../packages/core/test/tiny/engine.ts';
 
 /** One encoder, 50 steps, the same seed: the loss does not depend on what computes it. */
@@ -77,13 +78,15 @@ function train(backend: Backend): Promise<Trained> {
   });
 }
 
-/** On a machine without a GPU these need a software driver. */
-const withWebgpu = process.env['ANNEAL_TEST_WEBGPU'] === '1';
-
 const BACKENDS: readonly (readonly [name: string, open: () => Promise<Backend>])[] = [
   ['tfjs-cpu', () => tfjsBackend({ device: 'cpu' })],
   ['tfjs-wasm', () => tfjsBackend({ device: 'wasm' })],
-  ...(withWebgpu ? [['tfjs-webgpu', () => tfjsBackend({ device: 'webgpu' })] as const] : []),
+  ...(SKIPPED === undefined
+    ? ([
+        ['onnx-webgpu', () => onnxBackend({ device: 'webgpu' })],
+        ['tfjs-webgpu', () => tfjsBackend({ device: 'webgpu' })],
+      ] as const)
+    : []),
 ];
 
 let reference: Promise<Trained> | undefined;

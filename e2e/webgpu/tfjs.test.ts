@@ -1,17 +1,18 @@
 import { readFileSync } from 'node:fs';
+import { tfjsBackend } from '@anneal/backend-tfjs';
 import type { Backend } from '@anneal/graph';
 import { parseXfails, testBackend } from '@anneal/testkit';
 import { afterAll, describe, it } from 'vitest';
-import { tfjsBackend } from '../src/node/index.ts';
+import { SKIPPED } from './skip.ts';
 
+const tests = new URL('../../packages/backends/tfjs/test/', import.meta.url);
 const xfails = (name: string): Record<string, string> =>
-  parseXfails(readFileSync(new URL(`./${name}.txt`, import.meta.url), 'utf8'));
+  parseXfails(readFileSync(new URL(`${name}.txt`, tests), 'utf8'));
 
 let opened: Promise<Backend> | undefined;
 const open = (): Promise<Backend> => (opened ??= tfjsBackend({ device: 'webgpu' }));
 afterAll(async () => (await opened)?.close());
 
-// Needs a GPU, or a software driver such as SwiftShader: VK_DRIVER_FILES=…/vk_swiftshader_icd.json.
-describe.skipIf(process.env['ANNEAL_TEST_WEBGPU'] !== '1')('on webgpu', () => {
+describe.skipIf(SKIPPED !== undefined)(`TensorFlow.js on WebGPU${SKIPPED === undefined ? '' : `: ${SKIPPED}`}`, () => {
   testBackend(open, { it, xfails: { ...xfails('xfails'), ...xfails('xfails-webgpu') } });
 });
