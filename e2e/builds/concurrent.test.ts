@@ -23,6 +23,13 @@ describe('builds at the same time in one folder', () => {
         expect([code, stderr]).toEqual([0, '']);
       }
       expect(modelsOf(root)).toEqual(modelsOf(alone));
+      // Nothing was done twice: of every phase one has made the result, and the others have waited for it.
+      const made = results.flatMap(({ lines }) =>
+        lines.flatMap(({ phase, cached }) => (phase && !cached ? [phase] : [])),
+      );
+      // The output folder is that of the first round.
+      const emit = round === 0 ? ['emit'] : [];
+      expect(made.toSorted()).toEqual(['compress', 'data', ...emit, 'evaluate', 'model', 'train']);
       expect(leftovers(join(root, `cache-${round}`))).toEqual([]);
       const { lines } = await runJob({ root, cacheDir: `cache-${round}` });
       expect(lines.filter(({ phase }) => phase !== undefined).every(({ cached }) => cached)).toBe(true);

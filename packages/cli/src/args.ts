@@ -17,7 +17,7 @@ export interface OptionSpec {
 }
 
 /** A word after `anneal`. */
-export type CommandName = 'build' | 'eval' | 'init' | 'plan' | 'inspect' | 'schema' | 'doctor';
+export type CommandName = 'build' | 'eval' | 'init' | 'plan' | 'dev' | 'cache' | 'inspect' | 'schema' | 'doctor';
 
 /** A command, as the help tells it. */
 export interface CommandSpec {
@@ -83,6 +83,20 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     args: ['[dir]'],
     options: FLAGS,
     examples: ['anneal init', 'anneal init my-filter --template text-classifier --data "data/*.csv" --yes'],
+  },
+  dev: {
+    about: 'Build, and build again what is concerned whenever the config, a plugin or the data change',
+    args: ['[stage…]'],
+    options: {},
+    examples: ['anneal dev', 'anneal dev --set train.maxSteps=50'],
+  },
+  cache: {
+    about: 'Look at the cache and tidy it up: ls | explain [stage/phase] | gc | clear',
+    args: ['<what>', '[stage/phase]'],
+    options: {
+      'max-size': { type: 'string', value: '<size>', about: 'gc: what may stay, e.g. 5GB (default: cache.maxSize)' },
+    },
+    examples: ['anneal cache explain base/train', 'anneal cache gc --max-size 5GB'],
   },
   plan: {
     about: 'Show what a build would run, and what comes from the cache',

@@ -1,4 +1,4 @@
-import type { LoadOptions, Pipeline, PipelineOptions, ResolvedConfig } from '@anneal/core';
+import type { CacheStore, LoadOptions, Pipeline, PipelineOptions, ResolvedConfig } from '@anneal/core';
 
 import type { CommandName, Options } from './args.ts';
 import { type Io, widthOfOut } from './io.ts';
@@ -13,6 +13,7 @@ export interface Services {
     config: ResolvedConfig,
     options: Pick<PipelineOptions, 'onEvent' | 'onCall' | 'strict'>,
   ): Promise<Pipeline>;
+  openCache(config: ResolvedConfig): CacheStore;
 }
 
 /** What a command gets. */
@@ -57,16 +58,16 @@ const variableOf = (option: string): string => `ANNEAL_${option.toUpperCase().re
 /** What the environment says in the place of an option; an empty variable says nothing. */
 const fromEnv = ({ io }: Context, option: string): string | undefined => io.env[variableOf(option)] || undefined;
 
-/** The config of the command line. What is typed wins over the environment, a flag of its own over `--set`. */
-export function loadConfigFor(context: Context): Promise<ResolvedConfig> {
-  const { command, io, options, services } = context;
+/** Where the config is and what changes it. What is typed wins over the environment, a flag of its own over `--set`. */
+export function loadOptionsFor(context: Context): LoadOptions {
+  const { command, io, options } = context;
   const overrides = (read: (option: string) => string | undefined, source: (option: string) => string) =>
     Object.entries(SHORTHANDS).flatMap(([option, { path, isText }]) => {
       const value = read(option);
       if (value === undefined) return [];
       return [{ text: `${path}=${isText ? JSON.stringify(value) : value}`, source: source(option) }];
     });
-  return services.loadConfig({
+  return {
     cwd: io.cwd,
     file: options.text('config') ?? fromEnv(context, 'config'),
     mode: options.text('mode') ?? fromEnv(context, 'mode'),
@@ -79,5 +80,11 @@ export function loadConfigFor(context: Context): Promise<ResolvedConfig> {
         (option) => `--${option}`,
       ),
     ],
-  });
+  };
+}
+
+/** The config of the command line, with what the command itself changes. */
+export function loadConfigFor(context: Context, more: readonly string[] = []): Promise<ResolvedConfig> {
+  const { set = [], ...load } = loadOptionsFor(context);
+  return context.services.loadConfig({ ...load, set: [...set, ...more] });
 }

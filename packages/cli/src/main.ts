@@ -2,6 +2,7 @@ import { COMMANDS, type CommandName, type Parsed, parse, type UsageProblem } fro
 import type { Command, Context, Services } from './context.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
 import { hasColor, type Io, widthOfOut } from './io.ts';
+import { errorJson } from './ui/error.ts';
 import { createStyle } from './ui/style.ts';
 import { version } from './version.ts';
 
@@ -11,10 +12,15 @@ const LOAD: Readonly<Record<CommandName, () => Promise<Command>>> = {
   eval: async () => (await import('./commands/eval.ts')).evaluate,
   init: async () => (await import('./commands/init.ts')).init,
   plan: async () => (await import('./commands/plan.ts')).plan,
+  dev: async () => (await import('./commands/dev.ts')).dev,
+  cache: async () => (await import('./commands/cache.ts')).cache,
   inspect: async () => (await import('./commands/inspect.ts')).inspect,
   schema: async () => (await import('./commands/schema.ts')).schema,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
 };
+
+/** Commands whose `--json` is one object per line. */
+const LINES = new Set<CommandName>(['build', 'dev']);
 
 async function usageError({ message, unknown, command }: UsageProblem): Promise<Error> {
   const { AnnealError, suggest } = await import('@anneal/core');
@@ -23,13 +29,6 @@ async function usageError({ message, unknown, command }: UsageProblem): Promise<
   return new AnnealError('ANNEAL_E_USAGE', message + hint, {
     fix: `run \`anneal ${command === undefined ? '' : `${command} `}--help\``,
   });
-}
-
-/** What `--json` says about an error. */
-function errorJson(error: unknown): object {
-  const { code, message, plugin, hook, path, file, fix, also } = error as Record<string, unknown>;
-  const rest = Array.isArray(also) && also.length > 0 ? { also: also.map(errorJson) } : {};
-  return { type: 'error', code, message, plugin, hook, path, file, fix, ...rest };
 }
 
 async function report(error: unknown, io: Io, { json, debug }: { json: boolean; debug: boolean }): Promise<void> {
@@ -41,8 +40,8 @@ async function report(error: unknown, io: Io, { json, debug }: { json: boolean; 
 }
 
 async function coreServices(): Promise<Services> {
-  const { createPipeline, loadConfig } = await import('@anneal/core');
-  return { createPipeline, loadConfig };
+  const { createPipeline, loadConfig, openCache } = await import('@anneal/core');
+  return { createPipeline, loadConfig, openCache };
 }
 
 async function runCommand(command: CommandName, parsed: Parsed, io: Io, services: Services): Promise<number> {
@@ -59,7 +58,7 @@ async function runCommand(command: CommandName, parsed: Parsed, io: Io, services
       if (!options.flag('json')) io.stdout.write(`${text}\n`);
     },
     json: (value) =>
-      io.stdout.write(`${JSON.stringify(value, null, options.flag('json') && command === 'build' ? 0 : 2)}\n`),
+      io.stdout.write(`${JSON.stringify(value, null, options.flag('json') && LINES.has(command) ? 0 : 2)}\n`),
   };
   return (await LOAD[command]())(context);
 }

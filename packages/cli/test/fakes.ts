@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import {
+  type CacheEntry,
+  type Collected,
   type Difference,
   type Pipeline,
   type Report,
@@ -163,6 +165,27 @@ export const events: readonly RunEvent[] = [
   { type: 'phase-end', stage: 'base', phase: 'train', seconds: 111, cached: false },
 ];
 
+const entries: readonly CacheEntry[] = [
+  {
+    phase: 'train',
+    key: 'b'.repeat(64),
+    stage: 'main',
+    bytes: 1.5e9,
+    usedAt: new Date(),
+    seconds: 75,
+    inUse: true,
+  },
+  {
+    phase: 'checkpoint',
+    key: 'c'.repeat(32),
+    stage: undefined,
+    bytes: 3e6,
+    usedAt: new Date(0),
+    seconds: undefined,
+    inUse: false,
+  },
+];
+
 export interface FakePipelineOptions {
   readonly accepted?: boolean;
   /** Runs in place of the build. */
@@ -175,6 +198,12 @@ export function fakeServices({ accepted = true, run }: FakePipelineOptions = {})
   readonly calls: readonly (readonly [method: string, options?: unknown])[];
 } {
   const calls: (readonly [string, unknown?])[] = [];
+  const begin = async (options: RunOptions): Promise<RunResult> => {
+    calls.push(['run', { stages: options.stages, force: options.force }]);
+    for (const event of events) options.onEvent?.(event);
+    await run?.(options);
+    return { report, outDir: '/nowhere/dist', accepted };
+  };
   const pipeline: Pipeline = {
     async plan(options) {
       calls.push(['plan', options]);
@@ -218,11 +247,14 @@ export function fakeServices({ accepted = true, run }: FakePipelineOptions = {})
         { stage, phase: 'train', key: 'b'.repeat(64), cached: false, parts, compared, differences: [epochs] },
       ];
     },
-    async run(options = {}): Promise<RunResult> {
-      calls.push(['run', { stages: options.stages, force: options.force }]);
-      for (const event of events) options.onEvent?.(event);
-      await run?.(options);
-      return { report, outDir: '/nowhere/dist', accepted };
+    run: (options = {}) => {
+      const result = begin(options);
+      // The command listens through `onEvent`.
+      const events = () => undefined as never;
+      return Object.assign(result, { events, [Symbol.asyncDispose]: async () => {} });
+    },
+    async inputs() {
+      return ['/nowhere/anneal.config.json'];
     },
     async evaluate(options = {}) {
       const { dir, variant, rows } = options;
@@ -269,6 +301,17 @@ export function fakeServices({ accepted = true, run }: FakePipelineOptions = {})
       if (strict === true) calls.push(['createPipeline', { strict }]);
       onCall?.({ plugin: 'lora', hook: 'model.transformModel', start: performance.now(), ms: 2, isAsync: true });
       return pipeline;
+    },
+    openCache(config) {
+      const remove = async (limit: number): Promise<Collected> => {
+        calls.push(['remove', limit]);
+        return { removed: entries.slice(1), kept: entries.slice(0, 1) };
+      };
+      return {
+        list: async () => entries,
+        gc: (maxBytes = config.cache.maxBytes) => remove(maxBytes),
+        clear: () => remove(0),
+      };
     },
   };
   return { services, calls };

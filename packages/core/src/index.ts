@@ -80,6 +80,7 @@ export { isPluginFactory, pluginPackages } from './config/plugins.ts';
 export { validateOptions } from './config/options.ts';
 export type {
   BackendFactory,
+  CacheConfig,
   ConfigEnv,
   ConfigLayer,
   EvaluateConfig,
@@ -109,10 +110,15 @@ export type {
   Pipeline,
   PlanEntry,
   Prediction,
+  RunHandle,
   RunOptions,
   RunResult,
   TapListing,
   TapTimings,
 } from './pipeline-types.ts';
 export { type Difference, describeDifference } from './build/explain.ts';
+export { type CacheEntry, type CacheStore, type Collected, openCache } from './build/cache-store.ts';
+export { configInputs } from './build/inputs.ts';
+export { httpCache } from './remote/http.ts';
+export type { RemoteBody, RemoteCache, RemoteCacheConfig, RemoteOptions } from './remote/types.ts';
 export { createPipeline, type PipelineOptions } from './pipeline.ts';

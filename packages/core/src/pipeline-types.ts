@@ -26,6 +26,24 @@ export interface RunResult {
   readonly accepted: boolean;
 }
 
+/** A run that goes on: await it for the result, or listen to it. */
+export interface RunHandle extends Promise<RunResult>, AsyncDisposable {
+  /**
+   * Everything that the run tells from this call on; at once after `run()`, from the start. The run does not wait for
+   * listeners: of a progress bar a slow one gets the latest state, of all else every event. Ends with the run, and fails
+   * with what the run fails with; leaving the loop ends nothing but the listening.
+   *
+   * ```ts
+   * const run = pipeline.run();
+   * for await (const event of run.events()) console.log(event.type);
+   * const { report } = await run;
+   * ```
+   */
+  events(): AsyncIterableIterator<RunEvent>;
+  /** Stops the run, and waits until it has ended: `await using run = pipeline.run()`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
 /** What one phase of one stage would do. */
 export interface PlanEntry {
   /** Name of the stage. */
@@ -148,7 +166,9 @@ export interface Pipeline extends AsyncDisposable {
   /** Compares what would run with what was done before: which inputs changed. */
   explain(options?: ExplainOptions): Promise<readonly Explanation[]>;
   /** Runs what is not cached. @throws AnnealError */
-  run(options?: RunOptions): Promise<RunResult>;
+  run(options?: RunOptions): RunHandle;
+  /** Files and folders that the result depends on, absolute: the config, local plugins, data. Files need not exist. */
+  inputs(options?: Pick<RunOptions, 'stages'>): Promise<readonly string[]>;
   /** Evaluates an emitted folder. */
   evaluate(options?: EvaluateOptions): Promise<EvaluateResult>;
   /** Every tap in its final order. */

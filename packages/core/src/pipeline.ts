@@ -3,9 +3,11 @@ import { randomUUID } from 'node:crypto';
 
 import { Build } from './build/build.ts';
 import { prepareCache } from './build/cache-folder.ts';
+import { lockRun, tidyUp } from './build/cache-store.ts';
 import { RunScope } from './build/context.ts';
 import { evaluateFolder } from './build/evaluate-folder.ts';
 import { checkOutDir, recoverOutDir } from './build/emit.ts';
+import { inputsOf } from './build/inputs.ts';
 import { phaseKeys, type PhaseKeys } from './build/keys.ts';
 import { Planner } from './build/plan.ts';
 import { type StageSetup, setupStage } from './build/setup.ts';
@@ -19,6 +21,7 @@ import type { RunEvent } from './observe/events.ts';
 import { versionErrors } from './node/core-version.ts';
 import { providersIn } from './node/providers.ts';
 import { createLogger } from './observe/logger.ts';
+import { runHandle } from './observe/run-handle.ts';
 import type {
   EvaluateOptions,
   EvaluateResult,
@@ -26,6 +29,7 @@ import type {
   Explanation,
   Pipeline,
   PlanEntry,
+  RunHandle,
   RunOptions,
   RunResult,
   TapListing,
@@ -121,16 +125,28 @@ class ConfiguredPipeline implements Pipeline {
     return this.#planned((scope) => new Planner(scope, keys).explain(wanted, phase));
   }
 
-  async run(options: RunOptions = {}): Promise<RunResult> {
+  async inputs({ stages }: Pick<RunOptions, 'stages'> = {}): Promise<readonly string[]> {
+    return inputsOf(this.#config, this.#select(stages));
+  }
+
+  run(options: RunOptions = {}): RunHandle {
+    return runHandle(options, (own) => this.#run(own));
+  }
+
+  async #run(options: RunOptions): Promise<RunResult> {
+    const config = this.#config;
     const selected = this.#select(options.stages);
     return this.#execute(options, async (scope) => {
       try {
-        await recoverOutDir(this.#config);
-        checkOneEmits(selected, this.#config);
-        await checkOutDir(this.#config);
-        await prepareCache(this.#config.cacheDir);
-        const build = new Build(this.#config, scope, options.force ?? false);
-        const result = await build.run(selected, await this.#keys(selected));
+        await recoverOutDir(config);
+        checkOneEmits(selected, config);
+        await checkOutDir(config);
+        const result = await this.#using(scope, async () => {
+          const build = new Build(config, scope, options.force ?? false);
+          const made = await build.run(selected, await this.#keys(selected));
+          if (build.hasGrown) await tidyUp(config, scope.logger);
+          return made;
+        });
         for (const { registry } of selected) await registry.hooks.pipeline.afterRun.promise(scope.run);
         return result;
       } catch (error) {
@@ -143,11 +159,24 @@ class ConfiguredPipeline implements Pipeline {
 
   async evaluate(options: EvaluateOptions = {}): Promise<EvaluateResult> {
     const setup = this.#stages.at(-1) as StageSetup;
-    return this.#execute(options, async (scope) => {
-      await prepareCache(this.#config.cacheDir);
-      const keys = await this.#keys(this.#select(undefined));
-      return evaluateFolder(this.#config, setup, keys.get(setup.stage.name) as PhaseKeys, scope, options);
-    });
+    return this.#execute(options, (scope) =>
+      this.#using(scope, async () => {
+        const keys = await this.#keys(this.#select(undefined));
+        return evaluateFolder(this.#config, setup, keys.get(setup.stage.name) as PhaseKeys, scope, options);
+      }),
+    );
+  }
+
+  /** Nothing that is in the cache when this begins, or comes there, is removed before it ends. */
+  async #using<T>({ run }: RunScope, work: () => Promise<T>): Promise<T> {
+    const { cacheDir } = this.#config;
+    await prepareCache(cacheDir);
+    const lock = await lockRun(cacheDir, run.id);
+    try {
+      return await work();
+    } finally {
+      await lock.release();
+    }
   }
 
   async close(): Promise<void> {

@@ -154,6 +154,7 @@ function configOf(root: string, seed: number): ResolvedConfig {
     seed,
     outDir: root,
     cacheDir: root,
+    cache: { maxBytes: 0, remote: undefined },
     layers: [],
   };
 }

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
-import type { RunEvent, RunResult, TapTimings } from '@anneal/core';
+import type { RunEvent } from '@anneal/core';
 
 import { type Context, type Command, loadConfigFor, widthFor } from '../context.ts';
 import { type Io, isLive, type StopSignal } from '../io.ts';
@@ -11,7 +11,7 @@ import { jsonReporter } from '../progress/json.ts';
 import { liveReporter } from '../progress/live.ts';
 import { plainReporter } from '../progress/plain.ts';
 import type { Reporter } from '../progress/types.ts';
-import { resultText } from '../ui/result.ts';
+import { resultText, summaryOf } from '../ui/result.ts';
 import { timingsText } from '../ui/timings.ts';
 
 /** How a run is shown: JSON lines, a live region, or plain lines. */
@@ -36,11 +36,6 @@ export function stopOnSignal(io: Io, reporter: Reporter): { readonly signal: Abo
     controller.abort();
   });
   return { signal: controller.signal, end };
-}
-
-function summary({ report, outDir, accepted }: RunResult, timings: readonly TapTimings[] | undefined): object {
-  const { metrics, gates, warnings, checks } = report;
-  return { type: 'result', accepted, outDir, metrics, gates, warnings, checks, timings };
 }
 
 /** `anneal build [stage…]` */
@@ -68,7 +63,7 @@ export const build: Command = async (context) => {
       });
       reporter.close();
       const timings = options.flag('timings') ? pipeline.timings() : undefined;
-      if (options.flag('json')) context.json(summary(result, timings));
+      if (options.flag('json')) context.json({ ...summaryOf(result), timings });
       else if (!options.flag('quiet') || !result.accepted) {
         const seconds = (performance.now() - started) / 1000;
         const shown = { ...result, outDir: result.outDir && shortPath(io.cwd, result.outDir) };

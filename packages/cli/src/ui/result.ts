@@ -114,6 +114,12 @@ function named(sections: Readonly<Record<string, Readonly<Record<string, Metric>
   );
 }
 
+/** What `--json` says of a result. */
+export function summaryOf({ report, outDir, accepted }: RunResult): object {
+  const { metrics, gates, warnings, checks } = report;
+  return { type: 'result', accepted, outDir, metrics, gates, warnings, checks };
+}
+
 /** What a build ends with: warnings first, then the numbers, the gates, and where the report is. */
 export function resultText({ report, outDir, accepted }: RunResult, { style, width, seconds }: ResultOptions): string {
   const failed = report.checks.filter(({ passed }) => !passed);

@@ -10,6 +10,7 @@ import { type Lock, Locks } from '../node/locks.ts';
 import { Records, type TrainingRecord } from '../node/records.ts';
 import type { PhaseName } from '../observe/events.ts';
 import type { RunResult } from '../pipeline-types.ts';
+import { type RemoteEntries, remoteEntries } from '../remote/entries.ts';
 import type { Report } from '../report/types.ts';
 import type { Task } from '../task.ts';
 import type { TrainReport } from '../train/types.ts';
@@ -52,6 +53,8 @@ export class Build {
   readonly #cache: Cache;
   readonly #locks: Locks;
   readonly #records: Records;
+  readonly #remote: RemoteEntries | undefined;
+  readonly #sending: Promise<void>[] = [];
   readonly #force: boolean;
   readonly #timings: Report['timings'][number][] = [];
 
@@ -62,20 +65,30 @@ export class Build {
     this.#cache = new Cache(config.cacheDir, scope.logger);
     this.#locks = new Locks(join(config.cacheDir, FOLDERS.locks));
     this.#records = new Records(join(config.cacheDir, FOLDERS.records));
+    this.#remote = remoteEntries(config, this.#cache, scope);
+  }
+
+  /** Whether results were added to the cache. */
+  get hasGrown(): boolean {
+    return this.#timings.some(({ cached }) => !cached);
   }
 
   /** Runs the given stages in order; the last one's result is what the run returns. */
   async run(stages: readonly StageSetup[], keys: ReadonlyMap<string, PhaseKeys>): Promise<RunResult> {
     const done = new Map<string, StageResult>();
     let last: RunResult | undefined;
-    for (const setup of stages) {
-      const { name, from } = setup.stage;
-      last = await this.#stage(
-        setup,
-        keys.get(name) as PhaseKeys,
-        from === undefined ? undefined : done.get(from),
-        done,
-      );
+    try {
+      for (const setup of stages) {
+        const { name, from } = setup.stage;
+        last = await this.#stage(
+          setup,
+          keys.get(name) as PhaseKeys,
+          from === undefined ? undefined : done.get(from),
+          done,
+        );
+      }
+    } finally {
+      await Promise.allSettled(this.#sending);
     }
     return last as RunResult;
   }
@@ -213,12 +226,37 @@ export class Build {
     try {
       const meanwhile = await find();
       if (meanwhile !== undefined) return await reuse(meanwhile);
+      const fetched = await this.#fetch(keys[phase], codec);
+      if (fetched !== undefined) return await reuse(fetched);
       const { value, seconds } = await this.#timed(setup, phase, false, () => this.#make(phase, key, codec, compute));
       await this.#record(keys[phase], seconds, phase === 'train' ? trainingRecord(value as TrainResult) : undefined);
+      if (this.#remote !== undefined) this.#sending.push(this.#send(this.#remote, phase, key));
       return { cached: false, get: () => Promise.resolve(value) };
     } finally {
       await lock.release();
     }
+  }
+
+  /** The folder of a result that the remote cache gave, and that can be read. */
+  async #fetch<T>({ stage, phase, key }: PhaseKey, codec: Codec<T>): Promise<string | undefined> {
+    const folder = this.#force ? undefined : await this.#remote?.fetch(phase, key);
+    if (folder === undefined) return undefined;
+    const { logger } = this.#scope;
+    try {
+      await codec.load(folder);
+      logger.info(`the result of ${stage} ${phase} came from the remote cache`);
+      return folder;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      logger.warn(`The result of ${phase} from the remote cache cannot be read (${reason}); it is made here`);
+      await this.#cache.remove(phase, key);
+      return undefined;
+    }
+  }
+
+  async #send(remote: RemoteEntries, phase: PhaseName, key: string): Promise<void> {
+    // Stopped with the run, or the disk is at fault: what there is to say is said elsewhere.
+    await remote.publish(phase, key).catch(() => undefined);
   }
 
   /** Computes the result of a phase and puts it into the cache, with the artifacts that it set. */

@@ -164,7 +164,7 @@ async function partsOf(
   }
   const file = plugin.source?.startsWith('file:') ? fileURLToPath(plugin.source) : plugin.source;
   const code = digest(String(plugin.setup));
-  parts.push(['code', file === undefined ? code : await digestPackage(file).catch(() => code)]);
+  parts.push(['code', file === undefined ? code : await digestPackage(file, root).catch(() => code)]);
   if (asked.has('mode')) parts.push(['mode', mode]);
   if (asked.has('stage')) parts.push(['stage', stage.name]);
   return parts;

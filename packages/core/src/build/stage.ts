@@ -228,6 +228,7 @@ function configOf({ backend, root = '/', seed = 0 }: StageOptions, stage: Resolv
     seed,
     outDir: root,
     cacheDir: root,
+    cache: { maxBytes: 0, remote: undefined },
     layers: [],
   };
 }

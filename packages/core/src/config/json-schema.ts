@@ -69,10 +69,16 @@ const PLUGIN: JsonObject = { $ref: '#/definitions/plugin' };
 
 /** What valibot cannot say for us: plugin lists, a stage's `train: false`, the defaults. */
 function complete(config: JsonObject): JsonObject {
-  const { $defs: _, ...rest } = config;
+  const { $defs = {}, ...rest } = config;
   const linked = rewrite(rest, (key, value, parent) => {
     if (parent !== 'properties') return undefined;
     if (key === 'plugins') return { $ref: '#/definitions/plugins' };
+    // What a program may put there as well, an object with functions, is no JSON.
+    if (key === 'remote' && isFields(value)) {
+      const { $ref, ...described } = value as JsonObject;
+      const settings = ($defs as JsonObject)[(($ref ?? '') as string).replace('#/$defs/', '')] as JsonValue;
+      return { ...described, anyOf: [{ type: 'string' }, settings] };
+    }
     if (key === 'backend') return { type: 'string', ...(value as JsonObject) };
     const isStage = key === 'train' && isFields(value) && '$ref' in value;
     return isStage ? { anyOf: [{ const: false }, { $ref: '#/properties/train' }] } : undefined;

@@ -4,6 +4,7 @@ import { AnnealError } from '../errors/error.ts';
 import { pathText } from '../errors/show.ts';
 import { suggest } from '../errors/suggest.ts';
 import type { Plugin } from '../plugin/types.ts';
+import { parseBytes } from '../train/memory.ts';
 import type { TrainConfig } from '../train/types.ts';
 import { merge } from './merge.ts';
 import { originOf, presetText } from './origin.ts';
@@ -26,6 +27,9 @@ export const TRAIN_DEFAULTS: Readonly<TrainConfig> = {
   maxNonFiniteSteps: 5,
 };
 
+/** A few builds of a model of some hundred million weights. */
+const MAX_CACHE = '20 GB';
+
 /** The lowest layer. `name` is the folder's, threads the backend's choice. */
 export const CONFIG_DEFAULTS: UserConfig & { readonly backend: string } = {
   backend: 'onnx',
@@ -33,6 +37,7 @@ export const CONFIG_DEFAULTS: UserConfig & { readonly backend: string } = {
   seed: 0,
   outDir: 'dist',
   cacheDir: '.anneal/cache',
+  cache: { maxSize: MAX_CACHE },
   evaluate: { batchSize: 32, latencyRuns: 200 },
   train: TRAIN_DEFAULTS,
 };
@@ -119,6 +124,7 @@ export function normalize(
       emit: stage.emit ?? isLast,
     };
   });
+  const remote = config.cache?.remote;
   return {
     name: config.name ?? (basename(root) || 'model'),
     root,
@@ -133,6 +139,10 @@ export function normalize(
     seed: config.seed ?? 0,
     outDir: resolve(root, config.outDir ?? 'dist'),
     cacheDir: resolve(root, config.cacheDir ?? '.anneal/cache'),
+    cache: {
+      maxBytes: parseBytes(config.cache?.maxSize ?? MAX_CACHE) as number,
+      remote: typeof remote === 'string' ? { url: remote } : remote,
+    },
     layers,
   };
 }

@@ -1,9 +1,10 @@
 import * as v from 'valibot';
 
 import { parseCondition } from '../report/gates.ts';
+import type { RemoteCache, RemoteCacheConfig } from '../remote/types.ts';
 import { parseBytes } from '../train/memory.ts';
 import type { ParameterGroup, PlateauConfig, TrainConfig } from '../train/types.ts';
-import type { EvaluateConfig, StageConfig, StageDataConfig, UserConfig } from './types.ts';
+import type { CacheConfig, EvaluateConfig, StageConfig, StageDataConfig, UserConfig } from './types.ts';
 
 /**
  * Schemas of everything in a config except the plugins, whose inputs may be functions and objects of other packages:
@@ -228,6 +229,43 @@ const evaluate = tied<EvaluateConfig>()(
   ),
 );
 
+const URL_TEXT = 'must be an http or https URL';
+const url = v.pipe(
+  v.string(URL_TEXT),
+  v.check((given) => /^https?:\/\//i.test(given) && URL.canParse(given), URL_TEXT),
+);
+const REMOTE = 'must be a URL, an object such as { url: "https://…" }, or an object with `get` and `put`';
+const isStore = (value: unknown): value is RemoteCache =>
+  typeof (value as RemoteCache | undefined)?.get === 'function' && typeof (value as RemoteCache).put === 'function';
+const remoteSettings = tied<RemoteCacheConfig>()(
+  v.strictObject(
+    {
+      url,
+      headers: about(
+        'Sent with every request.',
+        v.record(v.string(), v.string('must be a text'), 'must be an object of headers'),
+      ),
+      readOnly: about('Take results, give none.', flag),
+      secret: about('Results are signed with this, and only those with a valid signature are taken.', text),
+      timeout: about('Milliseconds until an answer must begin.', count),
+    },
+    REMOTE,
+  ),
+);
+const remote = v.lazy((value) =>
+  typeof value === 'string' ? url : isStore(value) ? v.custom<RemoteCache>(isStore) : remoteSettings,
+) as v.GenericSchema<string | RemoteCacheConfig | RemoteCache>;
+
+const cache = tied<CacheConfig>()(
+  v.strictObject(
+    {
+      maxSize: about('Most that the cache folder may take, as bytes or as "20 GB".', memorySize),
+      remote: about('Where results are shared with other machines.', remote),
+    },
+    'must be an object such as { maxSize: "20 GB" }',
+  ),
+);
+
 const CONDITION = 'must be a comparison with a number, such as ">= 0.97" or "<= 20 ms"';
 const condition = v.pipe(v.string(CONDITION), v.check(isCondition, CONDITION));
 
@@ -258,6 +296,7 @@ const base = {
   seed: about('Seed of everything random.', whole),
   outDir: about('Where the result goes, relative to the config.', text),
   cacheDir: about('Where results of phases are kept, relative to the config.', text),
+  cache: about('How results are kept.', cache),
 } satisfies v.ObjectEntries;
 
 const OBJECT = 'must be an object of config keys';

@@ -2,6 +2,7 @@ import type { Backend } from '@anneal/graph';
 
 import type { Preset } from '../plugin/preset.ts';
 import type { Plugin } from '../plugin/types.ts';
+import type { RemoteCache, RemoteCacheConfig } from '../remote/types.ts';
 import type { TrainConfig } from '../train/types.ts';
 
 /** A plugin, its name, or its name with options; falsy ones are skipped, arrays nest (presets). */
@@ -60,6 +61,14 @@ export interface EvaluateConfig {
   latencyRuns?: number | undefined;
 }
 
+/** How results of phases are kept. */
+export interface CacheConfig {
+  /** Most that the cache folder may take, as bytes or as `20 GB`: what was not used for longest goes. @defaultValue `'20 GB'` */
+  maxSize?: number | string | undefined;
+  /** Where results are shared with other machines: a URL, its settings, or a store of one's own. @defaultValue nowhere */
+  remote?: string | RemoteCacheConfig | RemoteCache | undefined;
+}
+
 /** `anneal.config.ts`, or the `anneal` key of package.json. */
 export interface UserConfig {
   /** Name of the build, in reports and the model card. @defaultValue the folder's name */
@@ -88,6 +97,8 @@ export interface UserConfig {
   outDir?: string | undefined;
   /** @defaultValue `'.anneal/cache'` beside the config */
   cacheDir?: string | undefined;
+  /** How results are kept. */
+  cache?: CacheConfig | undefined;
   /** Overrides by `--mode`. */
   env?: Readonly<Record<string, Omit<UserConfig, 'env' | 'extends'>>> | undefined;
 }
@@ -151,6 +162,8 @@ export interface ResolvedConfig {
   readonly outDir: string;
   /** Absolute. */
   readonly cacheDir: string;
+  /** How results are kept; never part of a key. */
+  readonly cache: { readonly maxBytes: number; readonly remote: RemoteCacheConfig | RemoteCache | undefined };
   /** What the values came from, lowest first: for `anneal inspect config`, never for results. */
   readonly layers: readonly ConfigLayer[];
 }

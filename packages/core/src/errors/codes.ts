@@ -26,6 +26,7 @@ export const CODES = {
   ANNEAL_E_EQUIVALENCE: 'A transformation that must not change the model changed it.',
   ANNEAL_E_GATE: 'A gate was not met, or names a metric that does not exist.',
   ANNEAL_E_CACHE: 'The cache folder cannot be used.',
+  ANNEAL_E_WATCH: 'Files cannot be watched for changes.',
   ANNEAL_E_WRITE: 'A file could not be written: no space, or no permission.',
   ANNEAL_E_ABORTED: 'The run was stopped from outside.',
 } as const;

@@ -55,6 +55,9 @@ const REMEDIES: Readonly<Record<CoreErrorCode, string>> = {
   ANNEAL_E_GATE:
     'The model does not reach the bar: improve it, or change the gate. The report has all measured values.',
   ANNEAL_E_CACHE: 'Remove the cache folder, or name another with `cacheDir`; everything in it can be computed again.',
+  ANNEAL_E_WATCH:
+    'Raise the limit of the system for watched files (on Linux `fs.inotify.max_user_watches`), or let plugins declare ' +
+    'fewer folders. `anneal build` does not watch anything.',
   ANNEAL_E_WRITE: 'Free space on the device, or correct the permissions of the folder.',
   ANNEAL_E_ABORTED: 'Run the same command again: finished phases come from the cache, training from its checkpoint.',
 };

@@ -1,7 +1,7 @@
 /** Longest text of a value in a message. */
 const MAX_TEXT = 60;
 /** Numbers of tokens are none. */
-const SECRET = /(?<!max_?)token|secret|password|credential|api_?key/i;
+const SECRET = /(?<!max_?)token|secret|password|credential|api_?key|authorization/i;
 
 const cut = (text: string): string => (text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT - 1)}…` : text);
 

@@ -64,6 +64,12 @@ export class Cache {
     return undefined;
   }
 
+  /** Files of an entry with their digests, as they were when it was made. */
+  async files(phase: string, key: string): Promise<Manifest['files']> {
+    const text = await readFile(join(this.folder(phase, key), MANIFEST), 'utf8');
+    return (JSON.parse(text) as Manifest).files;
+  }
+
   /** What is wrong with an entry. */
   async #check(folder: string, contents: boolean): Promise<string | undefined> {
     const { files } = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest;

@@ -10,34 +10,74 @@ const packages = new Map<string, Promise<string>>();
 /**
  * Digest of the code of the package that a source file belongs to; built and unbuilt code are told apart by content.
  * Asked for once per process: code that is loaded does not change any more.
+ *
+ * @param project Folder of a project: of its own package only the file and what it imports count, as other plugins lie
+ * there, too.
  */
-export function digestPackage(file: string): Promise<string> {
-  let found = packages.get(file);
+export function digestPackage(file: string, project?: string): Promise<string> {
+  const id = `${file}\0${project ?? ''}`;
+  let found = packages.get(id);
   if (found === undefined) {
-    found = digestPackageOf(file);
-    packages.set(file, found);
+    found = digestPackageOf(file, project);
+    packages.set(id, found);
   }
   return found;
 }
 
-async function digestPackageOf(file: string): Promise<string> {
+async function digestPackageOf(file: string, project: string | undefined): Promise<string> {
+  const { folder, code, imports } = await placeOf(file, project);
+  return digest([
+    folder && (await digestManifest(folder)),
+    code && (await digestPath(code)),
+    imports && (await digestImports(imports, code)),
+  ]);
+}
+
+/** Where the code of a source file lies. */
+interface CodePlace {
+  /** Of its package; `undefined` when there is none. */
+  readonly folder: string | undefined;
+  /** A folder that is code as a whole. */
+  readonly code: string | undefined;
+  /** A file whose imports are code, too; `undefined` where the folder has them all. */
+  readonly imports: string | undefined;
+}
+
+async function placeOf(
+  file: string,
+  project: string | undefined,
+): Promise<CodePlace & { readonly isInstalled: boolean }> {
   const real = await realpath(file);
   const folder = await packageFolder(dirname(real));
-  if (folder === undefined) return digest(await digestImports(real));
-  const manifest = await digestManifest(folder);
+  if (folder === undefined) return { folder, code: undefined, imports: real, isInstalled: false };
   const isInstalled = folder.split(sep).includes('node_modules');
   const [top, ...below] = relative(folder, real).split(sep);
-  if (below.length > 0) {
-    // The folder that the file runs from: tests, docs and build outputs beside it do not matter.
-    const from = join(folder, top as string);
-    // In a project a plugin may import what lies elsewhere.
-    const others = isInstalled
-      ? []
-      : (await digestImports(real)).filter(([name]) => !resolve(real, '..', name).startsWith(from + sep));
-    return digest([manifest, await digestPath(from), others]);
-  }
-  // A file beside package.json: an installed package is code as a whole, but in a project data and results lie there too.
-  return digest([manifest, isInstalled ? await digestPath(folder) : await digestImports(real)]);
+  const isProject = project !== undefined && folder === (await packageFolder(await realpath(project)));
+  // The folder that the file runs from: tests, docs and build outputs beside it do not matter. A file beside
+  // package.json: an installed package is code as a whole, but elsewhere data and results lie there too.
+  const all = below.length > 0 ? join(folder, top as string) : isInstalled ? folder : undefined;
+  const code = isProject ? undefined : all;
+  return { folder, code, imports: isInstalled ? undefined : real, isInstalled };
+}
+
+/**
+ * Files and folders that the code of a source file consists of, absolute; none for a package that is installed, which
+ * changes only when it is installed anew.
+ */
+export async function sourcesOf(file: string, project: string): Promise<readonly string[]> {
+  const { folder, code, imports, isInstalled } = await placeOf(file, project);
+  if (isInstalled) return [];
+  const manifest = folder === undefined ? [] : [join(folder, 'package.json')];
+  return [
+    ...manifest,
+    ...(code === undefined ? [] : [code]),
+    ...(imports === undefined ? [] : await importsOf(imports)),
+  ];
+}
+
+/** A file and all that it imports by relative paths, absolute. */
+export async function importsOf(file: string): Promise<readonly string[]> {
+  return [...(await readImports(file)).keys()];
 }
 
 /** What of a manifest changes what code does. */
@@ -84,8 +124,8 @@ async function packageFolder(start: string): Promise<string | undefined> {
   }
 }
 
-/** Relative imports, exports and requires; one in a comment does no harm. */
-const IMPORT = /(?:\bfrom|\bimport|\brequire)\s*\(?\s*(['"])(\.{1,2}\/[^'"\n]+)\1/g;
+/** Relative imports, exports, requires, and URLs of workers; one in a comment does no harm. */
+const IMPORT = /(?:\bfrom|\bimport|\brequire|\bnew URL)\s*\(?\s*(['"])(\.{1,2}\/[^'"\n]+)\1/g;
 /** What a specifier may stand for, besides itself. */
 const ENDINGS: readonly (readonly [written: RegExp, found: string])[] = [
   [/$/, ''],
@@ -101,15 +141,22 @@ const ENDINGS: readonly (readonly [written: RegExp, found: string])[] = [
 
 const CODE = /\.[cm]?[jt]s$/;
 
-/** A file and everything that it imports by relative paths: name and digest of each. */
-async function digestImports(entry: string): Promise<readonly (readonly [string, string])[]> {
+/** Name and digest of a file and everything that it imports by relative paths, but what is in a folder. */
+async function digestImports(entry: string, but?: string): Promise<readonly (readonly [string, string])[]> {
+  return [...(await readImports(entry))]
+    .filter(([file]) => but === undefined || !file.startsWith(but + sep))
+    .map(([file, code]) => [relative(dirname(entry), file), createHash('sha256').update(code).digest('hex')] as const)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Code of a file and of everything that it imports by relative paths. */
+async function readImports(entry: string): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   const open = [entry];
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (found.has(file)) continue;
     const text = await readFile(file, 'utf8').catch(() => '');
-    const code = CODE.test(file) ? withoutComments(text) : text;
-    found.set(file, createHash('sha256').update(code).digest('hex'));
+    found.set(file, CODE.test(file) ? withoutComments(text) : text);
     for (const [, , specifier] of text.matchAll(IMPORT)) {
       const path = resolve(dirname(file), (specifier as string).replace(/[?#].*$/, ''));
       for (const [written, ending] of ENDINGS) {
@@ -120,7 +167,5 @@ async function digestImports(entry: string): Promise<readonly (readonly [string,
       }
     }
   }
-  return [...found]
-    .map(([file, code]) => [relative(dirname(entry), file), code] as const)
-    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return found;
 }

@@ -170,19 +170,32 @@ describe('digest of a package', () => {
     expect(await of({}, '1.2.0')).not.toBe(before);
   });
 
-  it('of a project has what a plugin in a folder of its own imports from elsewhere', async () => {
+  it('of the project itself is a file and what it imports: other plugins lie beside it', async () => {
     const own = {
       'plugins/p.ts': "import { q } from '../lib/q.ts';",
       'lib/q.ts': 'export const q = 1;',
       'lib/r.ts': '',
     };
-    const of = (changes: Readonly<Record<string, string>> = {}): Promise<string> =>
-      digestOf({ ...own, ...changes }, 'plugins/p.ts');
+    const of = (changes: Readonly<Record<string, string>> = {}): Promise<string> => {
+      const root = packageOf({ ...own, ...changes });
+      return digestPackage(join(root, 'plugins', 'p.ts'), root);
+    };
     const before = await of();
     expect(await of({ 'lib/r.ts': 'unused' })).toBe(before);
     expect(await of({ 'lib/q.ts': '// A comment\nexport const q = 1;' })).toBe(before);
     expect(await of({ 'lib/q.ts': 'export const q = 2;' })).not.toBe(before);
-    expect(await of({ 'plugins/helper.ts': '' })).not.toBe(before);
+    expect(await of({ 'plugins/other.ts': '' })).toBe(before);
+    expect(await of({ 'plugins/p.ts': `${own['plugins/p.ts']}\nq();` })).not.toBe(before);
+  });
+
+  it('of another package of the workspace is its folder, and what that imports from elsewhere', async () => {
+    const own = { 'src/p.ts': "import '../lib/q.ts';", 'lib/q.ts': '1', 'src/worker.ts': '1', 'lib/r.ts': '1' };
+    const of = (changes: Readonly<Record<string, string>> = {}): Promise<string> =>
+      digestPackage(join(packageOf({ ...own, ...changes }), 'src', 'p.ts'), folder());
+    const before = await of();
+    expect(await of({ 'lib/r.ts': '2' })).toBe(before);
+    expect(await of({ 'lib/q.ts': '2' })).not.toBe(before);
+    expect(await of({ 'src/worker.ts': '2' })).not.toBe(before);
   });
 
   it('that has its code beside package.json is all of it, when it is installed', async () => {
