@@ -43,25 +43,4 @@ describe('a training on ONNX Runtime', () => {
     expect(resumed).toEqual(resumed.toSorted((a, b) => a - b));
     expect(modelsOf(root)).toEqual(modelsOf(whole));
   });
-
-  it('that is killed at any moment of a build leaves nothing that stops the next', async () => {
-    const whole = folder();
-    const start = performance.now();
-    await runJob(job(whole));
-    const length = performance.now() - start;
-    const root = folder();
-    const next = seededRandom(Date.now() + 1);
-    for (let kill = 0; kill < 8; kill++) {
-      const timer = new AbortController();
-      await runJob(job(root), (_, child) => {
-        if (timer.signal.aborted) return;
-        timer.abort();
-        setTimeout(() => child.kill('SIGKILL'), next() * length);
-      });
-    }
-    const { code, lines } = await runJob(job(root));
-    expect(lines.filter(({ level, error }) => level === 'warn' || error !== undefined)).toEqual([]);
-    expect(code).toBe(0);
-    expect(modelsOf(root)).toEqual(modelsOf(whole));
-  });
 });

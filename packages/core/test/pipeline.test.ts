@@ -9,6 +9,7 @@ import {
   config,
   copying,
   failure,
+  filesOf,
   folder,
   inline,
   listener,
@@ -234,15 +235,28 @@ describe('runs', () => {
     );
   });
 
-  it('of two pipelines in one process do not disturb each other', async () => {
-    const roots = [project(), project()];
-    const pipelines = await Promise.all(roots.map((root, i) => pipelineOf(root, { ...full(), seed: i })));
+  it('of different pipelines in one process end with the bytes that each has alone', async () => {
+    const builds: readonly UserConfig[] = [
+      full(),
+      { ...full(), seed: 1 },
+      { plugins: [...basePlugins(), rounding({ digits: 2 })], train: { epochs: 3, batchSize: 4 } },
+    ];
+    const roots = builds.map(() => project());
+    const pipelines = await Promise.all(builds.map((build, i) => pipelineOf(roots[i]!, build)));
     const results = await Promise.all(pipelines.map((pipeline) => pipeline.run()));
-    const alone = await (await pipelineOf(project(), { ...full(), seed: 1 })).run();
-    const curve = ({ report }: { report: Report }): unknown => report.train[0]!.curve;
-    expect(curve(results[1]!)).toEqual(curve(alone));
-    expect(curve(results[0]!)).not.toEqual(curve(alone));
     expect(results.map(({ outDir }) => outDir)).toEqual(roots.map((root) => join(root, 'dist')));
+    const models = (root: string): unknown => {
+      const files = filesOf(join(root, 'dist', 'onnx'));
+      expect([...files.keys()]).toEqual(['model.onnx', 'model_rounded.onnx']);
+      return [...files.values()];
+    };
+    for (const [i, build] of builds.entries()) {
+      const alone = project();
+      const { report } = await (await pipelineOf(alone, build)).run();
+      expect(models(roots[i]!)).toEqual(models(alone));
+      expect(results[i]!.report.train[0]!.curve).toEqual(report.train[0]!.curve);
+    }
+    expect(models(roots[0]!)).not.toEqual(models(roots[1]!));
   });
 
   it('of two pipelines in one folder end the same', async () => {

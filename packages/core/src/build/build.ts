@@ -273,8 +273,9 @@ export class Build {
     return made;
   }
 
-  /** Nobody else makes this result until the lock is released. */
-  #lock({ key, stage, phase }: PhaseKey): Promise<Lock> {
+  /** Nobody else makes this result until the lock is released; who is told to make it anew in any case does not wait. */
+  async #lock({ key, stage, phase }: PhaseKey): Promise<Lock> {
+    if (this.#force) return { release: () => Promise.resolve() };
     return this.#locks.acquire(key, {
       signal: this.#scope.run.signal,
       onWait: (owner) => {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 
 import { resolveModule } from '../config/modules.ts';
 import type { ResolvedConfig } from '../config/types.ts';
-import { pathText } from '../errors/show.ts';
+import { isSecret, pathText } from '../errors/show.ts';
 import { backendPackage } from '../node/backend.ts';
 import { canonical, digest, digestPath } from '../node/hash.ts';
 import { digestPackage } from '../node/package-code.ts';
@@ -96,9 +96,10 @@ export function firstPhase(setup: StageSetup, { plugin }: ActivePlugin): PhaseNa
 /** Values up to this length are kept as they are: people want to see them. */
 const SHORT = 100;
 
-function textOf(value: unknown): string {
+function textOf(value: unknown, path: readonly (string | number)[]): string {
   const text = canonical(value);
-  return text.length <= SHORT ? text : `sha256 ${digest(value)}`;
+  const isShown = text.length <= SHORT && !(typeof value === 'string' && isSecret(path.at(-1)));
+  return isShown ? text : `sha256 ${digest(value)}`;
 }
 
 /** Every value below `value` by its path; settings and lists of settings are opened. */
@@ -108,7 +109,7 @@ function* flatten(value: unknown, path: readonly (string | number)[]): Generator
   const isOpen = isList || prototype === Object.prototype || prototype === null;
   const entries = isOpen ? Object.entries(value as object).filter(([, item]) => item !== undefined) : [];
   for (const [key, item] of entries) yield* flatten(item, [...path, isList ? Number(key) : key]);
-  if (entries.length === 0 && value !== undefined) yield [pathText(path), textOf(value)];
+  if (entries.length === 0 && value !== undefined) yield [pathText(path), textOf(value, path)];
 }
 
 function configParts(values: Readonly<Record<string, unknown>>): KeyParts {

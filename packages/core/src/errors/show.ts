@@ -29,7 +29,7 @@ function text(value: unknown, depth: number): string {
   const entries = Object.entries(value);
   const shown = entries
     .slice(0, 8)
-    .map(([key, item]) => `${keyText(key)}: ${SECRET.test(key) ? '…' : text(item, depth - 1)}`);
+    .map(([key, item]) => `${keyText(key)}: ${isSecret(key) ? '…' : text(item, depth - 1)}`);
   return entries.length === 0 ? '{}' : `{ ${shown.join(', ')}${entries.length > 8 ? ', …' : ''} }`;
 }
 
@@ -38,11 +38,14 @@ export function show(value: unknown): string {
   return cut(text(value, 2));
 }
 
+/** Whether a value of this name is not to be shown or kept. */
+export function isSecret(key: string | number | undefined): boolean {
+  return SECRET.test(String(key));
+}
+
 /** {@link show} of what stands at `path`; values under keys that look like secrets are not shown. */
 export function showAt(value: unknown, path: readonly (string | number)[]): string {
-  return path.some((key) => SECRET.test(String(key))) && value !== undefined
-    ? 'a value that is not shown'
-    : show(value);
+  return path.some(isSecret) && value !== undefined ? 'a value that is not shown' : show(value);
 }
 
 /** `plugins[1].rank`, `gates["size.ratio"]`. */

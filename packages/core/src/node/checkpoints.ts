@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import {
@@ -16,6 +16,7 @@ import { writeFiles } from '@anneal/graph/node';
 import type { Logger } from '../observe/logger.ts';
 import type { Checkpoint, CheckpointStore } from '../train/checkpoint.ts';
 import { codeOf, writeError } from './files.ts';
+import { temporaryPath } from './host.ts';
 
 const [STATE, BEST, PROGRESS] = ['state/', 'best/', 'progress'];
 
@@ -37,6 +38,8 @@ export function checkpointFile(path: string, logger: Logger): CheckpointStore {
               .map(([name, value]) => [name.slice(prefix.length), value]),
           );
         const best = under(BEST);
+        // The time of last use decides what a size limit removes first.
+        await utimes(path, new Date(), new Date()).catch(() => undefined);
         return { progress, state: under(STATE), best: Object.keys(best).length > 0 ? best : undefined };
       } catch (error) {
         if (codeOf(error) === 'ENOENT') return undefined;
@@ -55,7 +58,10 @@ export function checkpointFile(path: string, logger: Logger): CheckpointStore {
       const metadata = { sha256: digestOf(tensors) };
       try {
         await mkdir(dirname(path), { recursive: true });
-        await writeFiles([{ path, fill: (writer) => writeSafetensors(tensors, writer, { metadata }) }]);
+        // A name that says who is at work on it: what a build that was killed leaves is told from what is being written.
+        const draft = temporaryPath(path);
+        await writeFiles([{ path: draft, fill: (writer) => writeSafetensors(tensors, writer, { metadata }) }]);
+        await rename(draft, path);
       } catch (error) {
         throw writeError(path, error);
       }

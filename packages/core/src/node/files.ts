@@ -117,7 +117,7 @@ async function replaceFolder(from: string, to: string): Promise<void> {
 
 /** Temporary names of {@link temporaryPath}, and of `writeFiles` of the graph package. */
 const LEFTOVER =
-  /^\.(?<name>.+)\.(?<pid>\d+)\.((?<host>[0-9a-f]{8})\.)?[0-9a-f]{8}\.tmp(?<old>\.old\d+)?$|^.+\.[0-9a-f-]{36}\.part$/;
+  /^\.(?<name>.+)\.(?<pid>\d+)\.(h(?<host>[0-9a-f]{8})\.)?[0-9a-f]{8}\.tmp(?<old>\.old\d+)?(\.[0-9a-f-]{36}\.part)?$|^.+\.[0-9a-f-]{36}\.part$/;
 /** Where process ids say nothing (machines and containers that share a folder), age does. */
 const LEFTOVER_MIN_AGE_MS = 10 * 60_000;
 

@@ -27,5 +27,5 @@ export function isAlive(pid: number): boolean {
 /** A name beside `path` for what becomes `path` when it is complete; it says who is at work on it. */
 export function temporaryPath(path: string): string {
   const id = randomUUID().slice(0, 8);
-  return join(dirname(path), `.${basename(path)}.${process.pid}.${hostId()}.${id}.tmp`);
+  return join(dirname(path), `.${basename(path)}.${process.pid}.h${hostId()}.${id}.tmp`);
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 
@@ -14,18 +13,18 @@ const packages = new Map<string, Promise<string>>();
  * @param project Folder of a project: of its own package only the file and what it imports count, as other plugins lie
  * there, too.
  */
-export function digestPackage(file: string, project?: string): Promise<string> {
-  const id = `${file}\0${project ?? ''}`;
+export async function digestPackage(file: string, project?: string): Promise<string> {
+  const place = await placeOf(file, project);
+  const id = JSON.stringify(place);
   let found = packages.get(id);
   if (found === undefined) {
-    found = digestPackageOf(file, project);
+    found = digestPlace(place);
     packages.set(id, found);
   }
   return found;
 }
 
-async function digestPackageOf(file: string, project: string | undefined): Promise<string> {
-  const { folder, code, imports } = await placeOf(file, project);
+async function digestPlace({ folder, code, imports }: CodePlace): Promise<string> {
   return digest([
     folder && (await digestManifest(folder)),
     code && (await digestPath(code)),
@@ -145,18 +144,21 @@ const CODE = /\.[cm]?[jt]s$/;
 async function digestImports(entry: string, but?: string): Promise<readonly (readonly [string, string])[]> {
   return [...(await readImports(entry))]
     .filter(([file]) => but === undefined || !file.startsWith(but + sep))
-    .map(([file, code]) => [relative(dirname(entry), file), createHash('sha256').update(code).digest('hex')] as const)
+    .map(
+      ([file, text]) =>
+        [relative(dirname(entry), file), digest(CODE.test(file) ? withoutComments(text) : text)] as const,
+    )
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Code of a file and of everything that it imports by relative paths. */
+/** Texts of a file and of everything that it imports by relative paths. */
 async function readImports(entry: string): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   const open = [entry];
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (found.has(file)) continue;
     const text = await readFile(file, 'utf8').catch(() => '');
-    found.set(file, CODE.test(file) ? withoutComments(text) : text);
+    found.set(file, text);
     for (const [, , specifier] of text.matchAll(IMPORT)) {
       const path = resolve(dirname(file), (specifier as string).replace(/[?#].*$/, ''));
       for (const [written, ending] of ENDINGS) {

@@ -12,7 +12,7 @@ import {
 } from '@anneal/core';
 import { describe, expect, it } from 'vitest';
 
-import { basePlugins, config, failure, inline, pipelineOf, project, rounding } from '../tiny/build.ts';
+import { basePlugins, config, failure, filesOf, inline, pipelineOf, project, rounding } from '../tiny/build.ts';
 import { mlpPlugin, pointsPlugin, taskPlugin } from '../tiny/problem.ts';
 
 const full = (more: UserConfig = {}): UserConfig => ({ plugins: [...basePlugins(), rounding()], ...more });
@@ -116,6 +116,20 @@ describe('an explanation', () => {
     ]);
     const set = await createPipeline(config(full()), { root, set: ['train.epochs=5'] });
     expect(changes((await set.explain({ phase: 'train' }))[0]!)).toEqual(['train.epochs: 2 → 5 (--set train.epochs)']);
+  });
+
+  it('never shows a secret, nor keeps one', async () => {
+    const root = project();
+    const secret = inline('fetching', ({ hooks }) => hooks.data.afterDataset.tap(() => undefined));
+    const at = (apiKey: string): UserConfig => {
+      const schema = { '~standard': { version: 1 as const, vendor: 'x', validate: (value: unknown) => ({ value }) } };
+      return { plugins: [...basePlugins(), { ...secret({}), options: { apiKey }, schema }] };
+    };
+    await (await pipelineOf(root, at('hunter2'))).run();
+    expect(changes(await explained(root, at('hunter3'), 'data'))).toEqual([
+      'plugin fetching options.apiKey changed (plugins[3])',
+    ]);
+    for (const text of filesOf(join(root, '.anneal')).values()) expect(text).not.toContain('hunter');
   });
 
   it('follows the stage that another starts from', async () => {

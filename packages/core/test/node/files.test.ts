@@ -1,13 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 
 import { AnnealError } from '@anneal/core';
 import { describe, expect, it } from 'vitest';
 
 import { removeLeftovers, writeError, writeFolder } from '../../src/node/files.ts';
+import { hostId, temporaryPath } from '../../src/node/host.ts';
 import { failure, folder } from '../tiny/build.ts';
 
 const put = (text: string) => (at: string) => writeFile(join(at, 'file'), text);
@@ -120,6 +121,31 @@ describe('removeLeftovers', () => {
     utimesSync(join(root, 'weights.01234567-89ab-cdef-0123-456789abcdef.part'), OLD, OLD);
     await removeLeftovers(root);
     expect(readdirSync(root).toSorted()).toEqual(kept.toSorted());
+  });
+
+  it('removes at once what dead processes of this machine left, and of others what is old', async () => {
+    const root = folder();
+    const of = (host: string, pid: number): string => `.a.${pid}.h${host}.0123abcd.tmp`;
+    const [own, other] = [hostId(), '00000000'];
+    const kept = [of(own, process.pid), of(other, process.pid), of(other, dead)];
+    const part = `${of(own, dead)}.01234567-89ab-cdef-0123-456789abcdef.part`;
+    for (const entry of [...kept, of(own, dead), part]) make(root, entry);
+    await removeLeftovers(root);
+    expect(readdirSync(root).toSorted()).toEqual(kept.toSorted());
+    // The id is that of another machine's process: it says nothing here.
+    for (const entry of kept) utimesSync(join(root, entry), OLD, OLD);
+    await removeLeftovers(root);
+    expect(readdirSync(root)).toEqual([of(own, process.pid)]);
+  });
+
+  it('knows the names that are made here', async () => {
+    const root = folder();
+    const path = temporaryPath(join(root, 'result'));
+    expect(dirname(path)).toBe(root);
+    const foreign = path.replace(`.${process.pid}.`, `.${dead}.`);
+    for (const made of [path, foreign]) mkdirSync(made);
+    await removeLeftovers(root);
+    expect(readdirSync(root)).toEqual([basename(path)]);
   });
 
   it('puts back a folder that was moved aside for one that never came', async () => {
