@@ -62,7 +62,7 @@ describe('after an edit, `anneal build` runs', () => {
     edit(root, 'anneal.config.mjs', 'epochs: 20', 'epochs: 40');
     const train = planOf(root).find(({ phase }) => phase === 'train')!;
     expect(train.reason).toBe('train.epochs: 20 → 40 (anneal.config.mjs)');
-    expect(train.seconds!.basis).toMatch(/^760 steps at the [\d.e+]+ tokens\/s of the last training$/);
+    expect(train.seconds!.basis).toMatch(/^760 steps at the [\d.,e+]+ tokens\/s of the last training$/);
     expect(train.memory!.basis).toBe('the programs of this training');
     expect(train.memory!.value).toBeGreaterThan(2e7);
   });
