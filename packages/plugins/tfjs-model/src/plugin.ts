@@ -46,10 +46,11 @@ async function setupSource(api: PluginApi, given: ResolvedOptions, from: string)
   // Only here are files read: `importTfjs` also runs in a browser.
   const { filesOf, findTfjs, loadTfjs, readTfjsJson } = await import('./node/load.ts');
   const path = findTfjs(api.root, from);
-  const json = await readTfjsJson(path).catch(damaged(path));
-  for (const file of filesOf(path, json)) api.dependsOn(file);
+  const { files, steps } = await readTfjsJson(path)
+    .then((json) => ({ files: filesOf(path, json), steps: textSteps(json) }))
+    .catch(damaged(path));
+  for (const file of files) api.dependsOn(file);
 
-  const steps = textSteps(json);
   if (steps !== undefined) {
     const encode = textEncoder(steps);
     api.hooks.data.transformSample.tap((sample, { maxLength }): Sample => {

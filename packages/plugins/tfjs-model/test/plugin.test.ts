@@ -96,6 +96,14 @@ describe('a model', () => {
     );
   });
 
+  it('whose model.json is none, is told by name', async () => {
+    await mkdir(join(root, 'none'));
+    await writeFile(join(root, 'none/model.json'), '[]');
+    expect(await failure(resolved({ from: 'none' }))).toContain(
+      `ANNEAL_E_MODEL\nfrom\nthe model cannot be read: ${join(root, 'none/model.json')}: the file: must be an object, received []`,
+    );
+  });
+
   it('has its weights beside it and nowhere else', async () => {
     await put('outside', await saved(models['one']!));
     await rm(join(root, 'outside/weights.bin'));
