@@ -1,11 +1,22 @@
 // Packs every public package as pnpm would publish it: `workspace:` and `catalog:` replaced, publishConfig applied.
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pnpm } from '../pnpm.mjs';
-import { packages, root } from '../workspace.mjs';
+import { packages, root, walk } from '../workspace.mjs';
 
 /** @typedef {{ name: string, version: string, dir: string, file: string }} Packed `file` is absolute */
+
+/** Removes what `tsc -b` made of sources that are gone: it never does so itself. */
+function removeOrphans(dir) {
+  const outputs = [...walk(join(root, dir, 'dist'))].filter((file) => !file.endsWith('.tsbuildinfo'));
+  for (const file of outputs) {
+    const source = file
+      .replace(join(root, dir, 'dist'), join(root, dir, 'src'))
+      .replace(/(\.d)?\.[jt]s(\.map)?$/, '.ts');
+    if (!existsSync(source)) rmSync(file);
+  }
+}
 
 /**
  * Empties `folder` and packs into it; what is packed is what was built before.
@@ -17,12 +28,14 @@ import { packages, root } from '../workspace.mjs';
 export function packAll(folder, { repository } = {}) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  const released = packages().filter(({ manifest }) => manifest.private !== true);
+  for (const { dir } of released) removeOrphans(dir);
   const hooks = fileURLToPath(new URL('pnpmfile.cjs', import.meta.url));
   const args = ['-r', '--filter', './packages/**', 'pack', '--pack-destination', folder, `--config.pnpmfile=${hooks}`];
   const env = { ...process.env, ANNEAL_REPOSITORY: repository ?? '', ANNEAL_ROOT: root };
   const code = pnpm(args, { cwd: root, env, stdio: ['ignore', 'ignore', 'inherit'] });
   if (code !== 0) throw new Error(`pnpm pack failed with ${code}`);
-  return byDependencies(packages().filter(({ manifest }) => manifest.private !== true)).map(({ dir, manifest }) => {
+  return byDependencies(released).map(({ dir, manifest }) => {
     const { name, version } = manifest;
     const file = join(folder, `${name.replace('@', '').replace('/', '-')}-${version}.tgz`);
     return { name, version, dir, file };

@@ -2,15 +2,21 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 import { CreateError } from './error.ts';
-import type { TemplateName } from './flags.ts';
-import { Cancelled, interview, type InterviewOptions } from './interview.ts';
+import type { Asker } from './asker.ts';
+import type { AnswerFlag, TemplateName } from './flags.ts';
+import { Cancelled, interview } from './interview.ts';
 import { ignoreFor, manifestFor } from './manifest.ts';
 import { TEMPLATES } from './templates/index.ts';
 import type { Answers, Project } from './templates/types.ts';
 
-export interface CreateOptions extends Omit<InterviewOptions, 'folder'> {
+/** Where and how a project is made. */
+export interface CreateOptions {
   /** Absolute; made when it does not exist. */
   readonly folder: string;
+  /** What a flag says; `undefined` leaves the question open. */
+  flag(name: AnswerFlag): string | undefined;
+  /** Asks what flags leave open; without it the defaults answer. */
+  readonly asker: Asker | undefined;
   /** Overwrite files that exist, but for package.json and .gitignore, which are added to. */
   readonly force: boolean;
   /** Environment: which package manager runs this. */
@@ -19,7 +25,9 @@ export interface CreateOptions extends Omit<InterviewOptions, 'folder'> {
 
 /** What was made. */
 export interface Created {
+  /** The template that was chosen. */
   readonly template: TemplateName;
+  /** Answers to the questions that it asks. */
   readonly answers: Answers;
   /** Paths in the folder that were written. */
   readonly files: readonly string[];

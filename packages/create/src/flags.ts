@@ -1,18 +1,23 @@
 /** A flag of `npm create anneal` and of `anneal init`. */
 export interface Flag {
+  /** `boolean`: a flag; `string`: takes a value. */
   readonly type: 'string' | 'boolean';
+  /** One letter. */
   readonly short?: string;
   /** What the value is, in the help: `<name>`. */
   readonly value?: string;
+  /** One line for the help. */
   readonly about: string;
 }
 
+/** A template: three projects and a plugin. */
 export type TemplateName = 'text-classifier' | 'llm-lora' | 'compress-onnx' | 'plugin';
 /** The first is taken when nobody chooses. */
 export const TEMPLATE_NAMES: readonly TemplateName[] = ['text-classifier', 'llm-lora', 'compress-onnx', 'plugin'];
 
-/** Flags that answer a question; which ones a template asks is in the template. */
+/** A flag that answers a question. */
 export type AnswerFlag = 'template' | 'name' | 'data' | 'text' | 'label' | 'model' | 'format';
+/** Which of them a template asks for is in the template. */
 export const ANSWER_FLAGS: Readonly<Record<AnswerFlag, Flag>> = {
   template: { type: 'string', value: '<name>', about: TEMPLATE_NAMES.join(', ') },
   name: { type: 'string', value: '<name>', about: 'Name of the project or plugin' },

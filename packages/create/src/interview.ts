@@ -7,6 +7,7 @@ import type { Answers, Question } from './templates/types.ts';
 /** The user does not want to go on. */
 export class Cancelled extends Error {}
 
+/** What answers questions. */
 export interface InterviewOptions {
   /** Base name of the folder. */
   readonly folder: string;

@@ -4,8 +4,11 @@ export type { Asker, Choice } from './asker.ts';
 
 /** What a terminal is known by. */
 export interface Terminal {
+  /** Where answers come from. */
   readonly stdin: { readonly isTTY?: boolean | undefined };
+  /** Where questions go. */
   readonly stdout: { readonly isTTY?: boolean | undefined };
+  /** `CI` says that nobody is there. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
