@@ -5,7 +5,8 @@ import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 import { type Place, readJson, write } from './install.ts';
-import { PROJECTS } from './templates.ts';
+import { compileReadme } from './readme.ts';
+import { PLUGIN, PROJECTS } from './templates.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -74,6 +75,10 @@ export function configs(place: () => Place): void {
         expect.arrayContaining(['int8-dynamic', 'int4', 'fp16']),
       );
     });
+  });
+
+  it('the README of the template of a plugin compiles', async () => {
+    await compileReadme(place(), PLUGIN, 'test');
   });
 
   it.each(PROJECTS)('the JSON config of %s says what its TypeScript config says', async (template) => {

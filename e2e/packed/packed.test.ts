@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configs } from './config.ts';
 import { install, NODES, type Place, readJson } from './install.ts';
 import { PLUGIN, PROJECTS, templates } from './templates.ts';
-import { OTHERS, thirdParty } from './third-party.ts';
+import { OTHERS, PROJECT, thirdParty, thirdPartyConfigs, unpackOthers } from './third-party.ts';
 
 const examples = join(import.meta.dirname, '../../examples/third-party');
 
@@ -19,8 +19,10 @@ beforeAll(async () => {
     // Nobody answers here: flags and defaults do.
     for (const template of PROJECTS) await run('npm', [...create, template, '--template', template]);
     await run('npm', [...create, PLUGIN, '--template', 'plugin']);
-    for (const name of OTHERS) cpSync(join(examples, name), join(root, name), { recursive: true });
+    for (const name of [...OTHERS, PROJECT]) cpSync(join(examples, name), join(root, name), { recursive: true });
+    cpSync(join(root, 'text-classifier/data'), join(root, PROJECT, 'data'), { recursive: true });
   });
+  await unpackOthers(place);
 });
 afterAll(() => {
   rmSync(place.root, { recursive: true, force: true });
@@ -45,3 +47,4 @@ describe.each(NODES)('on Node %s', (node) => {
 });
 
 configs(() => place);
+thirdPartyConfigs(() => place);
