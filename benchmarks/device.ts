@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -60,18 +60,21 @@ async function conformance(purpose: 'inference' | 'training'): Promise<object> {
     close: () => backend.close(),
   };
   const tests = testBackend(watched);
-  const failures: string[] = [];
+  let failed = 0;
   const start = performance.now();
   for (const { name, run } of tests) {
     // The last name is that of the test that ended the process.
     if (values.failures !== undefined) await writeFile(`${values.failures}.last`, name);
-    await run().catch((error: Error) => failures.push(`${name}: ${error.message.replaceAll('\n', ' | ')}`));
+    await run().catch(async (error: Error) => {
+      failed += 1;
+      if (values.failures !== undefined) {
+        await appendFile(values.failures, `${name}: ${error.message.replaceAll('\n', ' | ')}\n`);
+      }
+    });
   }
   const seconds = (performance.now() - start) / 1000;
   await backend.close();
-  if (values.failures !== undefined)
-    await writeFile(values.failures, failures.map((line) => `${line}\n`).join(''), { flag: 'a' });
-  return { purpose, tests: tests.length, failed: failures.length, seconds, onHost: Object.fromEntries(onHost) };
+  return { purpose, tests: tests.length, failed, seconds, onHost: Object.fromEntries(onHost) };
 }
 
 interface Curve {

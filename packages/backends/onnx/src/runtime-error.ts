@@ -81,6 +81,8 @@ function firstMatch(patterns: readonly RegExp[], message: string): string | unde
 
 /** Without the runtime's boilerplate, source positions and C++ signatures. */
 export function readable(message: string): string {
+  const cuda = /CUDA failure \d+: [^;]*/.exec(message)?.[0];
+  if (cuda !== undefined) return cuda.trim();
   const [, op, status] = /while running (\w+) node\. Name:'[^']*' Status Message: (.*)/s.exec(message) ?? [];
   const text = (status ?? message)
     .replace(/^\S+\.(?:cc|h):\d+\s+/, '')

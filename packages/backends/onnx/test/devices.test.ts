@@ -44,6 +44,14 @@ describe('a device', () => {
   });
 });
 
+it('says what CUDA said, without where in the runtime it was', () => {
+  const message =
+    '[with ERRTYPE = cudaError; bool THRW = true] /a/cuda_call.cc:146 CudaCall(ERRTYPE, const char*) CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=-1 ; hostname=vm ; file=/a/b.cc';
+  expect(runtimeError(new Error(message), { action: 'run', label: 'step', modules: new Map() }).message).toBe(
+    'cannot run "step": CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version',
+  );
+});
+
 describe('lowered for WebGPU', () => {
   const cases = [...opCases()];
   const lowered = cases.flatMap((one): [string, (typeof cases)[number]][] => {
