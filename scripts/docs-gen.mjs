@@ -1,7 +1,10 @@
 // `pnpm docs:gen`: writes the pages of docs/reference that are made from tables in the code; `--check` only compares.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { hookLists, withHooks } from './docs/hook-pages.mjs';
+import { commandsPage, configPage, optionsPage } from './docs/reference-pages.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -21,24 +24,34 @@ export function errorsPage(reference) {
   ].join('\n');
 }
 
-/** Text by file, relative to the root. */
-async function pages() {
-  await import('./source.mjs');
+/** Text by file, relative to the root. Sources are imported: run with the condition `@anneal/source`. */
+export async function pages() {
   const { ERROR_REFERENCE } = await import('../packages/core/src/errors/reference.ts');
-  return { 'docs/reference/errors.md': errorsPage(ERROR_REFERENCE) };
+  const { configJsonSchema } = await import('../packages/core/src/config/json-schema.ts');
+  const hooks = [...hookLists()].map(([group, list]) => {
+    const name = `docs/hooks/${group}.md`;
+    return [name, withHooks(read(name), list)];
+  });
+  return {
+    'docs/reference/errors.md': errorsPage(ERROR_REFERENCE),
+    'docs/reference/commands.md': commandsPage(await import('../packages/cli/src/args.ts')),
+    'docs/reference/config.md': configPage(await configJsonSchema([])),
+    'docs/reference/options.md': await optionsPage(configJsonSchema),
+    ...Object.fromEntries(hooks),
+  };
+}
+
+/** A page that does not exist yet is empty. */
+function read(name) {
+  const file = join(root, name);
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
 }
 
 async function main(check) {
   const stale = [];
   for (const [name, text] of Object.entries(await pages())) {
     const file = join(root, name);
-    let before = '';
-    try {
-      before = readFileSync(file, 'utf8');
-    } catch {
-      // A page that does not exist yet is stale.
-    }
-    if (before === text) continue;
+    if (read(name) === text) continue;
     stale.push(relative(root, file));
     if (check) continue;
     mkdirSync(dirname(file), { recursive: true });
@@ -51,4 +64,14 @@ async function main(check) {
   } else console.log(`wrote ${stale.join(', ')}`);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.includes('--check'));
+const CONDITION = '--conditions=@anneal/source';
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.execArgv.includes(CONDITION)) await main(process.argv.includes('--check'));
+  else {
+    // Sources of packages import each other by name: a process of its own finds sources under those names.
+    const source = new URL('./source.mjs', import.meta.url).href;
+    const args = [CONDITION, '--import', source, ...process.argv.slice(1)];
+    process.exitCode = spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1;
+  }
+}

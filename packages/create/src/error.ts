@@ -1,5 +1,6 @@
 /** What is wrong with flags, answers or the folder; has a `cause` when a file could not be written. */
 export class CreateError extends Error {
+  /** Tells it from other errors. */
   override readonly name = 'CreateError';
   /** What to do about it. */
   readonly fix: string;

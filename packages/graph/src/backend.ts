@@ -88,7 +88,9 @@ export interface BackendState {
 
 /** Nodes of one operator that run on the CPU because the device has no kernel for them: tensors go there and back. */
 export interface HostNodes {
+  /** Key of the operator. */
   readonly op: string;
+  /** How many. */
   readonly count: number;
   /** Paths of the modules that they belong to. */
   readonly modules: readonly string[];

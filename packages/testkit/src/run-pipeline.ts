@@ -16,6 +16,7 @@ import * as v from 'valibot';
 
 import { readFiles, removeFolder, temporaryFolder, writeFiles } from './project.ts';
 
+/** Where and how {@link runPipeline} builds. */
 export interface RunPipelineOptions
   extends Pick<ResolveOptions, 'mode' | 'set'>, Pick<RunOptions, 'stages' | 'force' | 'signal'> {
   /** Files of the project by path, written before the build: `{ 'data/train.jsonl': '…' }`. */
@@ -30,7 +31,9 @@ export interface PipelineResult extends RunResult {
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** `run.artifacts` at the end. */
   readonly artifacts: ReadonlyMap<string, Uint8Array>;
+  /** In order. */
   readonly events: readonly RunEvent[];
+  /** In order. */
   readonly logs: readonly LogEntry[];
   /** Phases in order: `main.train`, or `main.train cached`. */
   readonly phases: readonly string[];

@@ -33,9 +33,13 @@ export interface TapTiming {
 
 /** One call of a tap. Times are those of `performance.now()`. */
 export interface TapCall {
+  /** Who tapped. */
   readonly plugin: string;
+  /** `train.transformLoss`. */
   readonly hook: string;
+  /** When it began, as `performance.now()` tells. */
   readonly start: number;
+  /** How long it took. */
   readonly ms: number;
   /** Whether others ran in between. */
   readonly isAsync: boolean;

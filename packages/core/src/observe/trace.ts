@@ -4,7 +4,9 @@ import type { RunEvent } from './events.ts';
 
 /** A file of Chrome's Trace Event Format, which Perfetto and `chrome://tracing` open. */
 export interface ChromeTrace {
+  /** In the format of Chrome's trace viewer and Perfetto. */
   readonly traceEvents: readonly JsonObject[];
+  /** In which unit times are shown. */
   readonly displayTimeUnit: 'ms';
 }
 

@@ -2,8 +2,11 @@ import { GraphError } from '../error.ts';
 
 /** Where in a file something is wrong. */
 export interface Place {
+  /** Name or path. */
   readonly file: string;
+  /** Name of a tensor. */
   readonly tensor?: string | undefined;
+  /** Name of a node. */
   readonly node?: string | undefined;
   /** Byte offset in the file. */
   readonly offset?: number | undefined;

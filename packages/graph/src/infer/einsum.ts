@@ -4,7 +4,9 @@ import { broadcastShapes } from './types.ts';
 
 /** An Einsum equation with every axis named: letters, and digits for the axes that `...` stands for. */
 export interface Einsum {
+  /** Names of the axes of each input. */
   readonly inputs: readonly (readonly string[])[];
+  /** Names of its axes. */
   readonly output: readonly string[];
   /** Size of each axis by its name. */
   readonly sizes: ReadonlyMap<string, Dim>;

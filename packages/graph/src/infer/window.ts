@@ -9,12 +9,17 @@ interface Attributed {
 
 /** How a window moves over the spatial axes of a convolution or a pooling. */
 export interface Window {
+  /** Size, by axis. */
   readonly kernel: readonly number[];
+  /** Steps between windows, by axis. */
   readonly strides: readonly number[];
+  /** Steps between elements of a window, by axis. */
   readonly dilations: readonly number[];
   /** Explicit padding, `[before…, after…]`; zeros when `autoPad` decides. */
   readonly pads: readonly number[];
+  /** ONNX `auto_pad`. */
   readonly autoPad: string;
+  /** Whether the number of windows is rounded up. */
   readonly ceil: boolean;
 }
 

@@ -8,6 +8,7 @@ import type { LayerRule } from './layers/context.ts';
 import { readLayers } from './layers/model.ts';
 import { type TextSteps, textSteps } from './text/steps.ts';
 
+/** What {@link importTfjs} is told. */
 export interface ImportTfjsOptions {
   /**
    * Numbers for sizes that the file leaves open, by the names that they get here: `batch` is the first axis of each input,
@@ -22,6 +23,7 @@ export interface ImportTfjsOptions {
 
 /** A model of TensorFlow.js as a graph. */
 export interface TfjsModel {
+  /** Which of the two formats the file has. */
   readonly format: 'layers-model' | 'graph-model';
   /** Inputs and outputs have the names and the axes (channels last) that they have in TensorFlow.js. */
   readonly graph: Graph;

@@ -6,7 +6,9 @@ import type { PipelineResult } from '../run-pipeline.ts';
 
 /** One test: it passes when `run` resolves. */
 export interface PluginTest {
+  /** As test runners show it. */
   readonly name: string;
+  /** Rejects when the plugin fails. */
   readonly run: () => Promise<void>;
 }
 
@@ -38,6 +40,7 @@ export interface ValidCase<In> extends Surroundings {
 
 /** What an error must be; fields that are left out may be anything. */
 export interface ExpectedError {
+  /** Its code. */
   readonly code: string;
   /** The whole message, or a pattern that it has. */
   readonly message?: string | RegExp | undefined;
@@ -51,6 +54,7 @@ export interface ExpectedError {
 export interface InvalidCase extends Surroundings {
   /** @defaultValue the options as JSON */
   readonly name?: string | undefined;
+  /** What the plugin is given. */
   readonly options?: unknown;
   /** All errors in order. */
   readonly errors: readonly ExpectedError[];
@@ -73,6 +77,7 @@ export interface TracedCase<In> {
   readonly name: string;
   /** @defaultValue none */
   readonly options?: In | undefined;
+  /** The one that is called. */
   readonly hook: TracedHook;
   /** What goes in: a tensor for `transformTargets` and `transformLoss`, tensors by name for the others. */
   readonly value: TracedValue;
@@ -99,6 +104,7 @@ export interface TracedCase<In> {
   readonly gradient?: boolean | undefined;
 }
 
+/** What {@link testPlugin} checks. */
 export interface TestPluginOptions<In> {
   /** Builds that must succeed. Each runs on every backend, and three times more to see that nothing else decides. */
   readonly valid: readonly ValidCase<In>[];

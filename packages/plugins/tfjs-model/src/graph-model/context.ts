@@ -32,12 +32,19 @@ export interface GraphState {
 
 /** What a rule sees of its node. */
 export class OpContext {
+  /** The graph being built. */
   readonly g: GraphBuilder;
+  /** Of the graph being built. */
   readonly ops: Ops;
+  /** What nodes of the model share. */
   readonly state: GraphState;
+  /** Of the node. */
   readonly name: string;
+  /** Its operator. */
   readonly op: string;
+  /** In order. */
   readonly inputs: readonly Item[];
+  /** Where errors are. */
   readonly place: Json;
 
   constructor(state: GraphState, name: string, op: string, inputs: readonly Item[], place: Json) {
@@ -50,6 +57,7 @@ export class OpContext {
     this.place = place;
   }
 
+  /** An error that names the node. */
   error(message: string, fix?: string): GraphError {
     return formatError(
       { file: this.place.file, node: this.name },
@@ -58,12 +66,14 @@ export class OpContext {
     );
   }
 
+  /** An input that must be there. */
   item(index: number): Item {
     const item = this.inputs[index];
     if (item === undefined) throw this.error(`input ${index} is missing`);
     return item;
   }
 
+  /** An input that is a tensor. */
   traced(index: number): Traced {
     return this.item(index).traced(() => this.error(`input ${index} is text, which is not part of the graph`));
   }
@@ -80,6 +90,7 @@ export class OpContext {
     throw this.error(`input ${index} must be known, received ${contents.join(', ')}`);
   }
 
+  /** An input that is a known integer. */
   int(index: number): number {
     const [value, ...rest] = this.ints(index);
     if (value === undefined || rest.length > 0) throw this.error(`input ${index} must be one number`);
@@ -98,6 +109,7 @@ export class OpContext {
     return this.ints(index).map((axis) => this.axis(axis, rank));
   }
 
+  /** An axis, counted from the front. */
   axis(axis: number, rank: number): number {
     const resolved = axis < 0 ? axis + rank : axis;
     if (resolved < 0 || resolved >= rank) throw this.error(`there is no axis ${axis} of ${rank}`);
@@ -118,15 +130,18 @@ export class OpContext {
     return known.value.shape.join() === data.shape.join() ? known.value : otherwise(this.x(index));
   }
 
+  /** An attribute as the file has it. */
   attr(key: string): Json {
     return this.place.get('attr').exists ? this.place.get('attr').get(key) : this.place.get('attr');
   }
 
+  /** An attribute that is an integer. */
   attrInt(key: string, fallback?: number): number {
     const place = this.attr(key);
     return place.exists ? place.get('i').int(fallback) : place.int(fallback);
   }
 
+  /** An attribute that is a number. */
   attrFloat(key: string, fallback: number): number {
     const place = this.attr(key);
     if (!place.exists) return fallback;
@@ -134,16 +149,19 @@ export class OpContext {
     return place.get('f').number(0);
   }
 
+  /** An attribute that is true or false. */
   attrBool(key: string, fallback: boolean = false): boolean {
     const place = this.attr(key);
     return place.exists ? place.get('b').boolean(false) : fallback;
   }
 
+  /** An attribute that is a text. */
   attrText(key: string, fallback?: string): string {
     const place = this.attr(key);
     return place.exists ? decoded(place.get('s')) : place.string(fallback);
   }
 
+  /** An attribute that is a list of integers. */
   attrInts(key: string, fallback: readonly number[]): readonly number[] {
     const place = this.attr(key);
     if (!place.exists) return fallback;
@@ -151,6 +169,7 @@ export class OpContext {
     return list.exists ? list.items().map((item) => item.int()) : fallback;
   }
 
+  /** An attribute that is a list of texts. */
   attrTexts(key: string): readonly string[] {
     const place = this.attr(key);
     if (!place.exists || !place.get('list').exists) return [];

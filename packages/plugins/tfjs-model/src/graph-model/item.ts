@@ -43,9 +43,11 @@ export class Item {
   readonly contents: readonly Dim[] | undefined;
   /** The tensor itself, where the file has it. */
   readonly weight: TensorData | undefined;
+  /** What is known of it as text. */
   readonly text: Text | undefined;
   /** Rows of zeros where these ids have none. */
   readonly sumOf: Ids | undefined;
+  /** Whether all elements are 0. */
   readonly isZeros: boolean;
   #make: (() => Traced) | undefined;
   #traced: Traced | undefined;
@@ -59,10 +61,12 @@ export class Item {
     this.#make = parts.make;
   }
 
+  /** Of a tensor. */
   static of(traced: Traced, parts: Omit<Parts, 'make'> = {}): Item {
     return new Item({ ...parts, make: () => traced });
   }
 
+  /** Of a text. */
   static text(text: Text = {}): Item {
     return new Item({ text });
   }

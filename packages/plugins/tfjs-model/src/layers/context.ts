@@ -12,9 +12,13 @@ export type LayerRule = (inputs: readonly Traced[], layer: LayerContext) => Trac
 
 /** What a rule sees of its layer. */
 export class LayerContext {
+  /** The graph being built. */
   readonly g: GraphBuilder;
+  /** Of the graph being built. */
   readonly ops: Ops;
+  /** Of the layer. */
   readonly name: string;
+  /** Of the layer, as the file has it. */
   readonly config: Json;
   /** Names of the models and wrappers around the layer, then its own: where its weights are looked for. */
   readonly scope: readonly string[];
@@ -39,10 +43,12 @@ export class LayerContext {
     return new LayerContext(this.g, this.scope, config, this.#weights);
   }
 
+  /** An error that names the layer. */
   error(message: string, fix?: string): GraphError {
     return formatError({ file: this.config.file, node: this.name }, message, { ...(fix !== undefined && { fix }) });
   }
 
+  /** Whether the file says something of a key. */
   has(weight: string): boolean {
     return this.#weights.find(this.scope, weight) !== undefined;
   }

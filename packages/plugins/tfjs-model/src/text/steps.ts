@@ -4,7 +4,9 @@ import { fingerprint64 } from './fingerprint.ts';
 
 /** How a model makes ids of a text: the runs of `ngrams` bytes, joined by `separator`, hashed. */
 export interface TextSteps {
+  /** Characters that are hashed together. */
   readonly ngrams: number;
+  /** What is put between them. */
   readonly separator: string;
   /** Number of ids. */
   readonly buckets: number;

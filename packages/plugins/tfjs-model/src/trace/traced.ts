@@ -41,6 +41,7 @@ export class Traced {
     return new Traced(g, 'first', value);
   }
 
+  /** The same with another mask. */
   withMask(mask: Value | undefined): Traced {
     const copy = new Traced(this.#g, 'last', (this.#last ?? this.#first) as Value, mask);
     copy.#last = this.#last;

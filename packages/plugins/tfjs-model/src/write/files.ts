@@ -5,6 +5,7 @@ import type { TfNode } from './emitter.ts';
 /** How weights are stored: with fewer bits, and computed with as float32. */
 export type WeightStorage = 'float32' | 'float16' | 'uint16' | 'uint8';
 
+/** How weights are stored. */
 export interface TfjsFilesOptions {
   /** Of weights with at least `minElements` elements. @defaultValue `'float32'` */
   readonly quantization?: WeightStorage | undefined;
