@@ -66,6 +66,32 @@ type Declared = HookKind | { readonly kind: HookKind; readonly deprecated: Depre
 /** Tells that a plugin uses a hook that is on its way out. */
 export type NoteDeprecated = (plugin: string, hook: string, deprecation: Deprecation) => void;
 
+type AddTap = (hook: string, kind: HookKind, fn: AnyFunction, options: TapOptions) => void;
+
+/** A hook of core as a plugin sees it. */
+class ScopedHook {
+  readonly #hook: string;
+  readonly #kind: HookKind;
+  readonly #add: AddTap;
+
+  constructor(hook: string, kind: HookKind, add: AddTap) {
+    this.#hook = hook;
+    this.#kind = kind;
+    this.#add = add;
+  }
+
+  tap(fn: AnyFunction, options: TapOptions = {}): void {
+    this.#add(this.#hook, this.#kind, fn, options);
+  }
+}
+
+function scopedGroup(group: keyof Hooks, add: AddTap): object {
+  const hooks: Record<string, ScopedHook> = {};
+  const kinds: Readonly<Record<string, HookKind>> = KINDS[group];
+  for (const name of Object.keys(kinds)) hooks[name] = new ScopedHook(`${group}.${name}`, kinds[name] as HookKind, add);
+  return hooks;
+}
+
 /** The hooks of one stage: tapable inside, a narrow typed face outside. */
 export class HookRegistry {
   /** For the phases. */
@@ -96,18 +122,18 @@ export class HookRegistry {
 
   /** The hooks as a plugin sees them: `tap` only, errors and timings attributed to it. */
   scoped(plugin: string): Scoped<Hooks> {
-    const groups = Object.entries(KINDS).map(([group, kinds]) => {
-      const hooks = Object.entries(kinds).map(([name, kind]) => {
-        const hook = `${group}.${name}`;
-        const tap = (fn: AnyFunction, options: TapOptions = {}): void => {
-          this.#refuseLate(plugin, hook);
-          this.#tap(this.#core.get(hook) as RawHook, { plugin, hook, kind: kind as HookKind }, fn, options);
-        };
-        return [name, { tap }];
-      });
-      return [group, Object.fromEntries(hooks)];
-    });
-    return Object.fromEntries(groups) as Scoped<Hooks>;
+    const tap: AddTap = (hook, kind, fn, options) => {
+      this.#refuseLate(plugin, hook);
+      this.#tap(this.#core.get(hook) as RawHook, { plugin, hook, kind }, fn, options);
+    };
+    const groups = Object.keys(KINDS) as (keyof Hooks)[];
+    const scoped: Partial<Record<keyof Hooks, unknown>> = {};
+    // Most plugins tap one group or two: the others are not made, nor a function for each hook.
+    for (const group of groups) {
+      let made: unknown;
+      Object.defineProperty(scoped, group, { enumerable: true, get: () => (made ??= scopedGroup(group, tap)) });
+    }
+    return scoped as Scoped<Hooks>;
   }
 
   /**

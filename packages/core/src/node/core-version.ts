@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { originOf } from '../config/origin.ts';
 import { AnnealError } from '../errors/error.ts';
 import type { Plugin } from '../plugin/types.ts';
-import { nearestManifest } from './manifest.ts';
+import { type Manifest, nearestManifest } from './manifest.ts';
 
 const OWN = '@anneal/core';
 
@@ -14,10 +14,16 @@ export function coreVersion(): string {
 }
 
 /** The versions of core that a plugin says it works with, and where it says so. */
-function rangeOf({ core, source }: Plugin): readonly [range: string, from: string] | undefined {
+function rangeOf(
+  { core, source }: Plugin,
+  manifests: Map<string, Manifest | undefined>,
+): readonly [range: string, from: string] | undefined {
   if (core !== undefined) return [core, 'itself'];
   if (source === undefined) return undefined;
-  const manifest = nearestManifest(dirname(source.startsWith('file:') ? fileURLToPath(source) : source));
+  const folder = dirname(source.startsWith('file:') ? fileURLToPath(source) : source);
+  // A package may have many plugins.
+  if (!manifests.has(folder)) manifests.set(folder, nearestManifest(folder));
+  const manifest = manifests.get(folder);
   // Workspaces write where a package comes from before its range, or in place of it.
   const range = manifest?.peerDependencies?.[OWN]?.replace(/^workspace:[*^~]?/, '');
   return range === undefined || range === ''
@@ -34,8 +40,9 @@ export async function versionErrors(
   plugins: readonly Plugin[],
   version: string = coreVersion(),
 ): Promise<readonly AnnealError[]> {
+  const manifests = new Map<string, Manifest | undefined>();
   const wanted = plugins.flatMap((plugin) => {
-    const range = rangeOf(plugin);
+    const range = rangeOf(plugin, manifests);
     return range === undefined ? [] : [[plugin, ...range] as const];
   });
   if (wanted.length === 0) return [];

@@ -22,7 +22,7 @@ export const biasAudit: PluginFactory<BiasAuditOptions> = definePlugin<BiasAudit
     api.hooks.evaluate.auditModel.tap(async (ctx, report) => {
       const lists = new Map<string, readonly string[]>();
       for (const [group, source] of sources) lists.set(group, await loadNames(group, source));
-      report('bias', await runAudit(ctx, createLexicon(lists), settings, api.logger));
+      report(api.own('bias'), await runAudit(ctx, createLexicon(lists), settings, api.logger));
     });
   },
 });

@@ -9,7 +9,7 @@ export const languageModeling: PluginFactory<LanguageModelingOptions> = definePl
   name: 'language-modeling',
   version: '0.1.0',
   options,
-  after: ['tokenizer'],
+  requires: ['tokenizer'],
   setup(api, resolved) {
     api.hooks.data.resolveTask.tap((_, { run, seed }) => {
       const vocabulary = vocabularyOf(run.artifacts);

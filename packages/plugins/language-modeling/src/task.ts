@@ -36,12 +36,14 @@ function logitsOf(outputs: Readonly<Record<string, Value>>): Value {
   throw new AnnealError(
     'ANNEAL_E_MODEL',
     `the model must have an output \`logits\` [batch, sequence, vocabulary], received ${received}`,
-    { fix: "use a language model, e.g. transformer({ architecture: 'llama' })" },
+    { plugin: 'language-modeling', fix: "use a language model, e.g. transformer({ architecture: 'llama' })" },
   );
 }
 
 function labelsOf(features: Readonly<Record<string, Value>>): Value {
   const { labels } = features;
   if (labels !== undefined) return labels;
-  throw new AnnealError('ANNEAL_E_DATA', 'the batch has no `labels`, so there is nothing to train towards');
+  throw new AnnealError('ANNEAL_E_DATA', 'the batch has no `labels`, so there is nothing to train towards', {
+    plugin: 'language-modeling',
+  });
 }

@@ -19,6 +19,7 @@ import { isBelowAny } from './patterns.ts';
 import {
   type Adapter,
   type AdapterState,
+  adapterStateOf,
   adapterWeights,
   isAdapterWeight,
   moduleOf,
@@ -40,7 +41,8 @@ const SCOPE = 'lora';
 
 /** The layers that a selection wants, one entry for each node that uses them. */
 export function selectLayers(graph: Graph, selection: Selection): ReadonlyMap<Node, TargetLayer> {
-  return new Map([...adaptableLayers(graph)].filter(([, layer]) => selection.isTarget(layer)));
+  const layers = [...adaptableLayers(graph)].filter(([, { weight }]) => !isAdapterWeight(weight));
+  return new Map(layers.filter(([, layer]) => selection.isTarget(layer)));
 }
 
 /** New adapters for layers: A random, B zero, so that the model starts as it is. */
@@ -88,7 +90,7 @@ export async function parameterData(graph: Graph, name: string): Promise<TensorD
 }
 
 /**
- * Adds adapters, freezes everything else, and leaves the modules to save trainable. Nodes that share a weight share its
+ * Adds adapters to those that are there, freezes everything else, and leaves the modules to save trainable. Nodes that share a weight share its
  * adapter.
  */
 export function insertAdapters(
@@ -96,6 +98,8 @@ export function insertAdapters(
   planned: readonly PlannedAdapter[],
   { dropout, ...facts }: Omit<AdapterState, 'adapters'> & { readonly dropout: number },
 ): Graph {
+  const known = adapterStateOf(graph);
+  const modulesToSave = [...new Set([...(known?.modulesToSave ?? []), ...facts.modulesToSave])];
   const byLayer = new Map(planned.map((plan) => [`${plan.adapter.kind}:${plan.adapter.path}`, plan]));
   const layers = adaptableLayers(graph);
   const node: NodeRewriter = (original, inputs, g) => {
@@ -115,9 +119,10 @@ export function insertAdapters(
     ];
   };
   const adapted = withParameters(rewrite(graph, { node }), (name) => ({
-    trainable: isAdapterWeight(name) || isBelowAny(moduleOf(name), facts.modulesToSave),
+    trainable: isAdapterWeight(name) || isBelowAny(moduleOf(name), modulesToSave),
   }));
-  return withAdapterState(adapted, { ...facts, adapters: planned.map(({ adapter }) => adapter) });
+  const adapters = [...(known?.adapters ?? []), ...planned.map(({ adapter }) => adapter)];
+  return withAdapterState(adapted, { ...facts, modulesToSave, adapters });
 }
 
 /** What an adapter adds to the output `y` of its layer. */

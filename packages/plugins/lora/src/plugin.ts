@@ -7,7 +7,7 @@ import { DEFAULT_MODULES_TO_SAVE, type LoraOptions, options, type ResolvedOption
 import { isBelowAny } from './patterns.ts';
 import { attachAdapter } from './peft/read.ts';
 import { adapterFolder } from './peft/write.ts';
-import { adaptersOf, adapterStateOf, moduleOf } from './state.ts';
+import { type AdapterState, adapterStateOf, moduleOf, ownerOf, withAdapterState } from './state.ts';
 import { adaptableLayers, createSelection, type Selection } from './targets.ts';
 
 /**
@@ -23,14 +23,23 @@ export const lora: PluginFactory<LoraOptions> = definePlugin<LoraOptions, Resolv
     const adapt = settings.from === undefined ? await fresh(api, settings) : await loaded(api, settings, settings.from);
 
     api.hooks.model.transformModel.tap(async (model, { seed }): Promise<Model> => {
-      if (adaptersOf(model.graph).length > 0) {
+      const before = adapterStateOf(model.graph);
+      if (before?.adapters.some((adapter) => ownerOf(adapter) === api.name) === true) {
         throw api.error('ANNEAL_E_MODEL', 'the model already has adapters', { fix: 'use `lora` in one stage only' });
       }
       const graph = await adapt(model.graph, seed);
-      const { adapters, dora } = adapterStateOf(graph) as NonNullable<ReturnType<typeof adapterStateOf>>;
+      const state = adapterStateOf(graph) as AdapterState;
+      if (before !== undefined) checkAlike(api, before, state);
+      const { dora } = state;
+      const adapters = state.adapters.slice(before?.adapters.length ?? 0);
       const ranks = [...new Set(adapters.map(({ r }) => r))].toSorted((a, b) => a - b);
       api.logger.info(`adapting ${adapters.length} layers with rank ${ranks.join(', ')}${dora ? ' (DoRA)' : ''}`);
-      return { ...model, graph };
+      if (api.name === 'lora') return { ...model, graph };
+      const own = adapters.map((adapter) => ({ ...adapter, owner: api.name }));
+      return {
+        ...model,
+        graph: withAdapterState(graph, { ...state, adapters: [...(before?.adapters ?? []), ...own] }),
+      };
     });
 
     api.hooks.compress.transformModel.tap(async (model) => ({ ...model, graph: await foldAdapters(model.graph) }), {
@@ -38,8 +47,12 @@ export const lora: PluginFactory<LoraOptions> = definePlugin<LoraOptions, Resolv
     });
 
     api.hooks.emit.emit.tap(async (ctx) => {
-      const files = await adapterFolder(ctx.trained.graph, settings, ctx.task.kind);
-      for (const [name, data] of files ?? []) await ctx.write(`adapter/${name}`, data);
+      const state = adapterStateOf(ctx.trained.graph);
+      const own = state?.adapters.filter((adapter) => ownerOf(adapter) === api.name) ?? [];
+      if (state === undefined || own.length === 0) return;
+      const graph = withAdapterState(ctx.trained.graph, { ...state, adapters: own });
+      const files = await adapterFolder(graph, settings, ctx.task.kind);
+      for (const [name, data] of files ?? []) await ctx.write(`${api.own('adapter')}/${name}`, data);
     });
   },
 });
@@ -52,6 +65,7 @@ async function fresh(api: PluginApi, settings: ResolvedOptions): Promise<Adapt> 
   return async (graph, seed) => {
     const layers = [...selectLayers(graph, selection).values()];
     if (layers.length === 0) throw noTarget(api, graph, settings);
+    refuseTaken(api, graph, layers);
     if (settings.useDora) refuseEmbeddings(api, layers);
     warnOfUnknown(api, graph, settings);
     checkRanks(api, layers, settings, selection);
@@ -90,6 +104,35 @@ function noTarget(
           : `use ends of module paths, such as ${ends.join(', ')}`,
     },
   );
+}
+
+/** The sum of two adapters of one layer is an adapter of both ranks: one with that rank says it better. */
+function refuseTaken(api: PluginApi, graph: Graph, layers: readonly { readonly path: string }[]): void {
+  for (const adapter of adapterStateOf(graph)?.adapters ?? []) {
+    if (!layers.some(({ path }) => path === adapter.path)) continue;
+    throw api.error(
+      'ANNEAL_E_OPTIONS',
+      `the layer "${adapter.path}" has an adapter already, of \`${ownerOf(adapter)}\``,
+      {
+        path: ['targetModules'],
+        fix: 'name other layers in `targetModules`',
+      },
+    );
+  }
+}
+
+/** What is said of all adapters of a model is the same for all. */
+function checkAlike(api: PluginApi, before: AdapterState, now: AdapterState): void {
+  for (const [key, option] of [
+    ['dora', 'useDora'],
+    ['rslora', 'useRslora'],
+  ] as const) {
+    if (before[key] === now[key]) continue;
+    throw api.error('ANNEAL_E_OPTIONS', `\`${option}\` must be as in the other instances, received ${now[key]}`, {
+      path: [option],
+      fix: `set \`${option}: ${before[key]}\``,
+    });
+  }
 }
 
 function refuseEmbeddings(api: PluginApi, layers: readonly { readonly kind: string; readonly path: string }[]): void {

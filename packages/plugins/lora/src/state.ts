@@ -16,6 +16,8 @@ export interface Adapter {
   readonly alpha: number;
   /** `alpha / r`, or `alpha / sqrt(r)`. */
   readonly scale: number;
+  /** The plugin that made it, when that is not `lora`: `lora#encoder`. */
+  readonly owner?: string | undefined;
 }
 
 /** What a graph with adapters says of them. */
@@ -42,6 +44,7 @@ const schema: v.GenericSchema<AdapterState> = v.object({
       r: v.pipe(v.number(), v.integer(), v.minValue(1)),
       alpha: positive,
       scale: positive,
+      owner: v.optional(v.string()),
     }),
   ),
   rslora: v.boolean(),
@@ -71,6 +74,11 @@ export function adapterStateOf(graph: Graph): AdapterState | undefined {
 /** The adapters of a graph. */
 export function adaptersOf(graph: Graph): readonly Adapter[] {
   return adapterStateOf(graph)?.adapters ?? [];
+}
+
+/** The plugin that an adapter belongs to. */
+export function ownerOf({ owner = 'lora' }: Adapter): string {
+  return owner;
 }
 
 /** The graph with another description of its adapters, or with none. */

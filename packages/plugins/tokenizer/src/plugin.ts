@@ -46,6 +46,7 @@ export const tokenizer: PluginFactory<TokenizerOptions> = definePlugin<Tokenizer
   name: 'tokenizer',
   version: '0.1.0',
   options: tokenizerSchema,
+  provides: ['tokenizer'],
   async setup(api, options) {
     const load = options.from === undefined ? undefined : await existing(api, options.from);
     const tokenizerOf = api.state(

@@ -34,10 +34,10 @@ function watchedApi(api: PluginApi, changes: string[], look: () => void): Plugin
   return reading(api, (key, member) => (key === 'hooks' ? hooks : member));
 }
 
-function watchedHook(hook: string, { tap }: TapHook, changes: string[], look: () => void): TapHook {
+function watchedHook(hook: string, original: TapHook, changes: string[], look: () => void): TapHook {
   return {
     tap(fn, options) {
-      tap((...args) => {
+      original.tap((...args) => {
         const before = args.map((arg) => snapshot(arg, OPAQUE));
         const compare = (): void => {
           args.forEach((arg, i) =>

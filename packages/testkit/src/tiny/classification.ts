@@ -4,19 +4,19 @@ import * as v from 'valibot';
 
 import { embedding, linear } from './layers.ts';
 import { TINY_LABELS, tinyTexts } from './texts.ts';
-import { TINY_VOCABULARY, tinyWords } from './words.ts';
+import { TINY_VOCABULARY, tinyWords, vocabularyOf } from './words.ts';
 
 const WIDTH = 8;
 /** Tokens that the tiny models take. */
 const MAX_LENGTH = 16;
 
 /** Embeddings, a layer, their mean, dropout, logits `[batch, 2]`. */
-function classifierGraph(): Graph {
+function classifierGraph(vocabulary: number): Graph {
   const g = new GraphBuilder();
   const { ops } = g;
   const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
   const mask = ops.expandDims(ops.cast(g.input('attention_mask', 'int64', ['batch', 'sequence']), 'float32'), [-1]);
-  const embedded = embedding(g, 'embeddings.word_embeddings', ids, [TINY_VOCABULARY, WIDTH]);
+  const embedded = embedding(g, 'embeddings.word_embeddings', ids, [vocabulary, WIDTH]);
   const hidden = ops.tanh(linear(g, 'encoder.layer.0.dense', embedded, WIDTH));
   // A padding row has no token at all.
   const tokens = ops.maximum(ops.sum(mask, { axes: [1] }), 1);
@@ -26,10 +26,14 @@ function classifierGraph(): Graph {
   return g.build({ name: 'tiny-classifier' });
 }
 
-/** A classifier of texts with the weights of its seed: 340 parameters, `input_ids`, `attention_mask` → `logits`. */
-export function tinyTextModel(): Model {
-  const config = { model_type: 'tiny-classifier', max_position_embeddings: MAX_LENGTH, vocab_size: TINY_VOCABULARY };
-  return { graph: classifierGraph(), config, padding: {} };
+/**
+ * A classifier of texts: `input_ids`, `attention_mask` → `logits`; the same weights every time.
+ *
+ * @param vocabulary - rows of its table
+ */
+export function tinyTextModel(vocabulary: number = TINY_VOCABULARY): Model {
+  const config = { model_type: 'tiny-classifier', max_position_embeddings: MAX_LENGTH, vocab_size: vocabulary };
+  return { graph: classifierGraph(vocabulary), config, padding: {} };
 }
 
 function evaluator(): Evaluator {
@@ -81,12 +85,12 @@ export const tinyClassification: PluginFactory<object> = definePlugin({
   },
 });
 
-/** {@link tinyTextModel} as a plugin. Answers `model.resolveModel`. */
+/** {@link tinyTextModel} for the tokenizer of the build, as a plugin. Answers `model.resolveModel`. */
 export const tinyClassifier: PluginFactory<object> = definePlugin({
   name: 'tiny-classifier',
   options: v.strictObject({}),
   setup(api) {
-    api.hooks.model.resolveModel.tap(() => tinyTextModel());
+    api.hooks.model.resolveModel.tap(({ run }) => tinyTextModel(vocabularyOf(run)));
   },
 });
 

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 
 import { embedding, linear } from './layers.ts';
 import { tinyTexts } from './texts.ts';
-import { TINY_TOKENS, TINY_VOCABULARY, tinyWords } from './words.ts';
+import { TINY_TOKENS, TINY_VOCABULARY, tinyWords, vocabularyOf } from './words.ts';
 
 const WIDTH = 8;
 const MAX_LENGTH = 16;
@@ -22,20 +22,24 @@ function attention(g: GraphBuilder, x: Value, mask: Value): Value {
   return ops.add(x, linear(g, `${path}.o_proj`, ops.matmul(weights, value as Value), WIDTH));
 }
 
-function languageGraph(): Graph {
+function languageGraph(vocabulary: number): Graph {
   const g = new GraphBuilder();
   const { ops } = g;
   const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
   const mask = ops.cast(g.input('attention_mask', 'int64', ['batch', 'sequence']), 'float32');
-  const x = embedding(g, 'model.embed_tokens', ids, [TINY_VOCABULARY, WIDTH]);
-  g.output('logits', linear(g, 'lm_head', ops.tanh(attention(g, x, mask)), TINY_VOCABULARY));
+  const x = embedding(g, 'model.embed_tokens', ids, [vocabulary, WIDTH]);
+  g.output('logits', linear(g, 'lm_head', ops.tanh(attention(g, x, mask)), vocabulary));
   return g.build({ name: 'tiny-language-model' });
 }
 
-/** A causal language model: `input_ids`, `attention_mask` → `logits` `[batch, sequence, vocabulary]`. */
-export function tinyLanguageModel(): Model {
-  const config = { model_type: 'tiny-decoder', max_position_embeddings: MAX_LENGTH, vocab_size: TINY_VOCABULARY };
-  return { graph: languageGraph(), config, padding: {} };
+/**
+ * A causal language model: `input_ids`, `attention_mask` → `logits` `[batch, sequence, vocabulary]`.
+ *
+ * @param vocabulary - rows of its table
+ */
+export function tinyLanguageModel(vocabulary: number = TINY_VOCABULARY): Model {
+  const config = { model_type: 'tiny-decoder', max_position_embeddings: MAX_LENGTH, vocab_size: vocabulary };
+  return { graph: languageGraph(vocabulary), config, padding: {} };
 }
 
 function evaluator(): Evaluator {
@@ -82,12 +86,12 @@ export const tinyNextToken: PluginFactory<object> = definePlugin({
   },
 });
 
-/** {@link tinyLanguageModel} as a plugin. Answers `model.resolveModel`. */
+/** {@link tinyLanguageModel} for the tokenizer of the build, as a plugin. Answers `model.resolveModel`. */
 export const tinyDecoder: PluginFactory<object> = definePlugin({
   name: 'tiny-decoder',
   options: v.strictObject({}),
   setup(api) {
-    api.hooks.model.resolveModel.tap(() => tinyLanguageModel());
+    api.hooks.model.resolveModel.tap(({ run }) => tinyLanguageModel(vocabularyOf(run)));
   },
 });
 

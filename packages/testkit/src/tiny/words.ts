@@ -1,4 +1,4 @@
-import { definePlugin, type PluginFactory } from '@anneal/core';
+import { definePlugin, type PluginFactory, type Run } from '@anneal/core';
 import * as v from 'valibot';
 
 import { TINY_WORDS } from './texts.ts';
@@ -9,7 +9,16 @@ const VOCABULARY: readonly string[] = ['[PAD]', '[UNK]', '[EOS]', ...TINY_WORDS]
 /** Size of the vocabulary of {@link tinyWords}. */
 export const TINY_VOCABULARY: number = VOCABULARY.length;
 
+/** What models read of a tokenizer. */
+const SUMMARY = 'tokenizer/summary.json';
+
 const IDS: ReadonlyMap<string, number> = new Map(VOCABULARY.map((word, id) => [word, id]));
+
+/** Size of the vocabulary of a build's tokenizer; that of {@link tinyWords} where it has none. */
+export function vocabularyOf({ artifacts }: Run): number {
+  if (!artifacts.has(SUMMARY)) return TINY_VOCABULARY;
+  return artifacts.json<{ readonly vocabSize: number }>(SUMMARY).vocabSize;
+}
 
 /** Ids of the words of a text. */
 export function wordIds(text: string): readonly number[] {
@@ -33,12 +42,13 @@ function tokenizerJson(): string {
  */
 export const tinyWords: PluginFactory<object> = definePlugin({
   name: 'tiny-words',
+  provides: ['tokenizer'],
   options: v.strictObject({}),
   setup(api) {
     api.hooks.data.afterDataset.tap((_, { run: { artifacts } }) => {
       artifacts.set('tokenizer.json', tokenizerJson());
       artifacts.setJson('tokenizer_config.json', { pad_token: '[PAD]', unk_token: '[UNK]', eos_token: '[EOS]' });
-      artifacts.setJson('tokenizer/summary.json', { vocabSize: TINY_VOCABULARY, roles: TINY_TOKENS });
+      artifacts.setJson(SUMMARY, { vocabSize: TINY_VOCABULARY, roles: TINY_TOKENS });
     });
     api.hooks.data.transformSample.tap((sample, { maxLength }) => {
       const { text } = sample.row;
