@@ -51,6 +51,5 @@ export const XFAILS: Readonly<Record<string, string>> = {
   'LRN: even size': 'the kernel refuses it',
   'MaxPool: positions': 'no kernel, and the provider takes it',
   'MaxPool: positions by columns': 'no kernel, and the provider takes it',
-  'Slice: backwards from before the start': 'the kernel does not clamp the start',
   'anneal.Int8Linear: *': NO_INT8,
 };

@@ -147,6 +147,27 @@ const oneHot: Composition = (node, [indices, depth, values], g) => {
   return [ops.where(found, on, off)];
 };
 
+/** Backwards from before the first element is that element alone, or nothing; the kernel reads another. */
+const slice: Composition = (node, [x, starts, ends, axes, steps], g) => {
+  const [y] = node.outputs;
+  const read = (value: Value | undefined): number[] | undefined => {
+    const data = value && g.constantOf(value)?.data;
+    return data && Array.from(data as ArrayLike<number | bigint>, Number);
+  };
+  const [from, to, by, along] = [read(starts), read(ends), read(steps), read(axes)];
+  if (x === undefined || y === undefined || !from || !to || !by || (axes && !along)) return undefined;
+  const axisOf = (i: number): number => along?.[i] ?? i;
+  const before = from.map((start, i) => {
+    const dim = x.shape.at(axisOf(i));
+    return (by[i] ?? 1) < 0 && typeof dim === 'number' && (start === 0 || start <= -dim);
+  });
+  if (!before.includes(true)) return undefined;
+  const pick = (values: readonly number[], other: (i: number) => number): Value =>
+    g.ints(values.map((value, i) => (before[i] ? other(i) : value)));
+  const inputs = [x, pick(from, () => 0), pick(to, (i) => Number(y.shape.at(axisOf(i)))), axes, pick(by, () => 1)];
+  return [g.one('Slice', inputs, { attributes: node.attributes })];
+};
+
 /** Products of bytes have kernels for the CPU alone; training with copies at every layer would be slower than fp32. */
 export const refuseInt8: Composition = (node: Node) => {
   throw new GraphError(
@@ -175,6 +196,7 @@ export const WEBGPU: Readonly<Record<string, Composition>> = {
   ReduceSumSquare: withoutAxes,
   Round: round,
   Sign: sign,
+  Slice: slice,
   SimplifiedLayerNormalization: rmsNorm,
   Softmax: softmax,
   Sum: sum,
