@@ -13,6 +13,7 @@ export interface Services {
     config: ResolvedConfig,
     options: Pick<PipelineOptions, 'onEvent' | 'onCall' | 'strict'>,
   ): Promise<Pipeline>;
+  /** As in core. */
   openCache(config: ResolvedConfig): CacheStore;
 }
 

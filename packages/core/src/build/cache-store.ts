@@ -30,7 +30,9 @@ export interface CacheEntry {
 
 /** What was removed from a cache, and what is left. */
 export interface Collected {
+  /** What was removed. */
   readonly removed: readonly CacheEntry[];
+  /** What stays. */
   readonly kept: readonly CacheEntry[];
 }
 
