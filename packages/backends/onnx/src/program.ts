@@ -1,14 +1,15 @@
 import {
+  checkFeeds,
   GraphError,
   type HostNodes,
   type Program,
+  staticSpec,
   type TensorData,
   type Tensors,
   type TensorSpec,
   type Value,
 } from '@anneal/graph';
 import type { Channel } from './channel.ts';
-import { checkFeeds, staticSpec } from './interface.ts';
 import type { OutputSpec } from './protocol.ts';
 import { type FailureContext, runtimeError } from './runtime-error.ts';
 import { packed } from './transfer.ts';

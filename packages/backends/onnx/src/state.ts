@@ -1,6 +1,7 @@
 import {
   type BackendState,
   byteLengthOf,
+  checkTensor,
   GraphError,
   isLazy,
   loadTensor,
@@ -10,7 +11,7 @@ import {
   type TensorSpec,
 } from '@anneal/graph';
 import type { Channel } from './channel.ts';
-import { checkEdgeType, checkTensor } from './interface.ts';
+import { checkEdgeType } from './interface.ts';
 import type { EntrySpec } from './protocol.ts';
 import { packed } from './transfer.ts';
 

@@ -1,5 +1,12 @@
-import { GraphError, type Program, type TensorData, type Tensors, type TensorSpec } from '@anneal/graph';
-import { checkFeeds, staticSpec } from '../interface.ts';
+import {
+  checkFeeds,
+  GraphError,
+  type Program,
+  staticSpec,
+  type TensorData,
+  type Tensors,
+  type TensorSpec,
+} from '@anneal/graph';
 import { runtimeError } from '../runtime-error.ts';
 import type { Wiring } from '../wiring.ts';
 import { plainError, type Runtime, toData, toTensor } from './runtime.ts';

@@ -1,5 +1,6 @@
 import {
   type BackendState,
+  checkTensor,
   GraphError,
   isLazy,
   loadTensor,
@@ -8,7 +9,7 @@ import {
   type TensorSource,
   type TensorSpec,
 } from '@anneal/graph';
-import { checkEdgeType, checkTensor } from '../interface.ts';
+import { checkEdgeType } from '../interface.ts';
 import type { EntrySpec } from '../protocol.ts';
 import { blank, copyOf, type Runtime, toData, toTensor } from './runtime.ts';
 
