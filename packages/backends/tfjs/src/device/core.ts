@@ -21,6 +21,10 @@ export interface OpenDevice {
   readonly version: string;
   /** What it is, for people. */
   readonly about: string;
+  /**
+   * Its kernels are operators of a library whose tensors have their shapes in them, and are given tensors of the engine.
+   */
+  readonly native?: boolean | undefined;
   /** A driver that computes on the processor: slower there than wasm. */
   readonly software?: boolean | undefined;
   /** What went wrong on the device since the last call and no kernel said, as that of a shader that is not valid. */

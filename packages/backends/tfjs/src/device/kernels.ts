@@ -75,7 +75,15 @@ export class Kernels {
       if (run === undefined) throw new Error(`TensorFlow.js has no kernel ${kernel} for ${this.device}`);
       this.#functions.set(kernel, run);
     }
-    return run({ inputs: inputs as NamedTensorInfoMap, attrs, backend: this.#backend });
+    return run({ inputs: this.#given(inputs), attrs, backend: this.#backend });
+  }
+
+  /** Operands as kernels take them: those of a native library may call the engine, which looks at their class. */
+  #given(inputs: NamedTensorInfoMap | readonly TensorInfo[]): NamedTensorInfoMap {
+    if (this.#open.native !== true) return inputs as NamedTensorInfoMap;
+    const engine = this.#open.core.engine();
+    const made = Object.entries(inputs).map(([name, info]) => [name, info && engine.makeTensorFromTensorInfo(info)]);
+    return (Array.isArray(inputs) ? made.map(([, one]) => one) : Object.fromEntries(made)) as NamedTensorInfoMap;
   }
 
   /** A new tensor; the elements are copied or taken over. */
@@ -120,8 +128,11 @@ export class Kernels {
     return this.#track(makeOutput.call(this.#backend, [...shape], dtype) as Tensor);
   }
 
-  /** Another handle to the same elements. */
+  /** Another handle to the same elements; where a shape belongs to them, to others. */
   alias({ dataId, dtype, shape }: Tensor, as: readonly number[] = shape): Tensor {
+    const isOther = as.length !== shape.length || as.some((dim, i) => dim !== shape[i]);
+    if (isOther && this.#open.native === true)
+      return this.run('Reshape', { x: { dataId, dtype, shape } }, { shape: [...as] });
     this.#backend.incRef(dataId);
     return this.#track({ dataId, dtype, shape: [...as] });
   }

@@ -41,7 +41,8 @@ function native(name: string, device: NodeDevice): (root: string) => Promise<Ope
     const core = module.default ?? module;
     const backend = await ready(core, 'tensorflow');
     const { version } = createRequire(file)(`${name}/package.json`) as { readonly version: string };
-    return { device, kernels: 'tensorflow', core, backend, version: `${name} ${version}`, about: `${name} ${version}` };
+    const words = `${name} ${version}`;
+    return { device, kernels: 'tensorflow', core, backend, version: words, about: words, native: true };
   };
 }
 

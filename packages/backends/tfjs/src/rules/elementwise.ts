@@ -72,9 +72,11 @@ export function bounded(k: Kernels, name: 'Maximum' | 'Minimum', x: Tensor, boun
 const divide: Function2 = (k, a, b) => {
   if (a.dtype === 'float32') return div(k, a, b);
   if (k.isHost) return integers(k, 'FloorDiv', a, b, (x, y) => Math.trunc(x / y));
-  const magnitude = binary(k, 'FloorDiv', absolute(k, a), absolute(k, b));
+  // One more than the floor where it is below a quotient that is negative; magnitudes would not do: the least has none.
+  const floor = binary(k, 'FloorDiv', a, b);
+  const hasRest = binary(k, 'NotEqual', mul(k, floor, b), a);
   const signs = binary(k, 'NotEqual', isNegative(k, a), isNegative(k, b));
-  return where(k, signs, negated(k, magnitude), magnitude);
+  return add(k, floor, cast(k, binary(k, 'LogicalAnd', hasRest, signs), 'int32'));
 };
 
 const isNegative: Function1 = (k, x) => cast(k, binary(k, 'Less', x, 0), 'int32');
