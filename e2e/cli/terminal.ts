@@ -28,12 +28,15 @@ let servers = 0;
 /** Above the longest output. */
 const ROWS = 120;
 
+/** What a person's shell has: where tests run, these two may say that nobody looks. */
+const { CI: _ci, NO_COLOR: _noColor, ...PERSON } = process.env;
+
 /** Runs a command in a terminal of its own, and reads its screen. */
 export async function show(command: string, { columns, cwd, env = {} }: Look): Promise<Shown> {
   // A server of its own each time: one that is told to end is there for a while.
   const server = `anneal-${process.pid}-${++servers}`;
   const tmux = (...args: readonly string[]): string =>
-    execFileSync('tmux', ['-L', server, ...args], { encoding: 'utf8' });
+    execFileSync('tmux', ['-L', server, ...args], { encoding: 'utf8', env: PERSON });
   const variables = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
   const size = ['-x', String(columns), '-y', String(ROWS)];
   tmux(
