@@ -10,6 +10,7 @@ const guides = [
   'training',
   'results',
   'cache-and-resume',
+  'devices',
   'commands',
   'plugins',
   'traced-hooks',
