@@ -15,7 +15,7 @@ const [STEPS, BATCH, LENGTH, VOCABULARY] = [50, 8, 12, 40];
 const SHAPE: TransformerShape = {
   vocabSize: VOCABULARY,
   hiddenSize: 32,
-  numHiddenLayers: 2,
+  numHiddenLayers: 1,
   numAttentionHeads: 4,
   intermediateSize: 64,
   maxPositionEmbeddings: LENGTH,
