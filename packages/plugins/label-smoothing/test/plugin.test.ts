@@ -1,5 +1,6 @@
 import { tensor } from '@anneal/graph';
-import { openBackend } from '@anneal/backend-onnx';
+import { onnxBackend } from '@anneal/backend-onnx';
+import { tfjsBackend } from '@anneal/backend-tfjs/web';
 import { testPlugin, tinyLanguageModeling } from '@anneal/testkit';
 import { describe, it } from 'vitest';
 
@@ -9,7 +10,7 @@ describe('label smoothing', () => {
   testPlugin(labelSmoothing, {
     it,
     readme: new URL('../README.md', import.meta.url),
-    backends: { onnx: () => openBackend({ threads: 1 }) },
+    backends: { onnx: () => onnxBackend({ threads: 1 }), tfjs: () => tfjsBackend({ device: 'cpu' }) },
     valid: [{ name: 'a classification' }, { name: 'a classification with a larger ε', options: { epsilon: 0.3 } }],
     traced: [
       {

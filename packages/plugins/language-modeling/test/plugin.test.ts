@@ -1,4 +1,5 @@
-import { openBackend } from '@anneal/backend-onnx';
+import { onnxBackend } from '@anneal/backend-onnx';
+import { tfjsBackend } from '@anneal/backend-tfjs/web';
 import { testPlugin, tinyClassifier, tinyDecoder, tinyTexts, tinyWords } from '@anneal/testkit';
 import { describe, expect, it } from 'vitest';
 
@@ -10,7 +11,7 @@ describe('language modeling', () => {
   testPlugin(languageModeling, {
     it,
     readme: new URL('../README.md', import.meta.url),
-    backends: { onnx: () => openBackend({ threads: 1 }) },
+    backends: { onnx: () => onnxBackend({ threads: 1 }), tfjs: () => tfjsBackend({ device: 'cpu' }) },
     valid: [
       {
         name: 'packed',

@@ -1,4 +1,5 @@
-import { openBackend } from '@anneal/backend-onnx';
+import { onnxBackend } from '@anneal/backend-onnx';
+import { tfjsBackend } from '@anneal/backend-tfjs/web';
 import { testPlugin } from '@anneal/testkit';
 import { describe, expect, it } from 'vitest';
 
@@ -8,7 +9,7 @@ describe('quantize', () => {
   testPlugin(quantize, {
     it,
     readme: new URL('../README.md', import.meta.url),
-    backends: { onnx: () => openBackend({ threads: 1 }) },
+    backends: { onnx: () => onnxBackend({ threads: 1 }), tfjs: () => tfjsBackend({ device: 'cpu' }) },
     valid: [
       {
         name: 'to int8',

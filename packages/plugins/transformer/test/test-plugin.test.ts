@@ -1,4 +1,5 @@
-import { openBackend } from '@anneal/backend-onnx';
+import { onnxBackend } from '@anneal/backend-onnx';
+import { tfjsBackend } from '@anneal/backend-tfjs/web';
 import { testPlugin, tinyClassification, tinyNextToken, tinyTexts, tinyWords } from '@anneal/testkit';
 import { describe, expect, it } from 'vitest';
 
@@ -16,7 +17,7 @@ describe('transformer', () => {
   testPlugin(transformer, {
     it,
     readme: new URL('../README.md', import.meta.url),
-    backends: { onnx: () => openBackend({ threads: 1 }) },
+    backends: { onnx: () => onnxBackend({ threads: 1 }), tfjs: () => tfjsBackend({ device: 'cpu' }) },
     valid: [
       {
         name: 'BERT',
