@@ -11,9 +11,9 @@ class Dev {
   readonly #process: ReturnType<typeof anneal>;
   #seen = 0;
 
-  constructor(root: string) {
+  constructor(root: string, args: readonly string[] = []) {
     this.root = root;
-    this.#process = anneal(root, ['dev']);
+    this.#process = anneal(root, ['dev', ...args]);
     running.push(this);
   }
 
@@ -90,6 +90,18 @@ describe('anneal dev', () => {
     const { code, stderr, lines } = await dev.stop('SIGINT');
     expect([code, stderr]).toEqual([0, '']);
     expect(lines.at(-1)).toMatchObject({ type: 'result' });
+  });
+
+  it('makes errors of what is deprecated when it is told to', async () => {
+    const root = project();
+    edit(
+      root,
+      'plugins/rounding.mjs',
+      "name: 'rounding',",
+      "name: 'rounding', deprecated: { since: '1', use: 'int8' },",
+    );
+    const dev = new Dev(root, ['--strict']);
+    expect((await dev.until(of('error'))).at(-1)).toMatchObject({ code: 'ANNEAL_E_DEPRECATED' });
   });
 
   it('stops a build that a change makes useless, and starts over', async () => {

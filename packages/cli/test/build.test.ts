@@ -196,6 +196,13 @@ it.each([false, true])('writes a trace, also of a build that fails: %s', async (
   }
 });
 
+it('says that a trace cannot be written', async () => {
+  const { code, err } = await build(['--profile', import.meta.dirname]);
+  expect(code).toBe(1);
+  expect(err).toMatch(/^ANNEAL_E_WRITE {2}the file could not be written\n.*\/test$/m);
+  expect(err).not.toContain('node:internal');
+});
+
 it('passes --strict on', async () => {
   expect((await build(['--strict'])).calls).toContainEqual(['createPipeline', { strict: true }]);
   expect((await build([])).calls.map(([method]) => method)).not.toContain('createPipeline');

@@ -115,6 +115,9 @@ it('schema describes installed plugins, even when the config is not valid', asyn
   const broken = folder({ ...project, 'anneal.config.json': { plugins: 7 } });
   const written = await run(broken, 'schema', '--output', 'x.json');
   expect(written.out).toContain('wrote x.json with the options of 1 plugins: own');
+  expect(written.out).toContain('"$schema": "./x.json"');
+  const elsewhere = join(folder(), 'y.json');
+  expect((await run(broken, 'schema', '-o', elsewhere)).out).toMatch(/"\$schema": "\.\.\/[^/]+\/y\.json"/);
   expect((await run(folder(), 'schema')).code).toBe(0);
 });
 

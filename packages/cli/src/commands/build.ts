@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import type { RunEvent } from '@anneal/core';
@@ -6,7 +5,7 @@ import type { RunEvent } from '@anneal/core';
 import { type Context, type Command, loadConfigFor, widthFor } from '../context.ts';
 import { type Io, isLive, type StopSignal } from '../io.ts';
 import { EXIT } from '../exit.ts';
-import { shortPath } from '../files.ts';
+import { shortPath, writeText } from '../files.ts';
 import { jsonReporter } from '../progress/json.ts';
 import { liveReporter } from '../progress/live.ts';
 import { plainReporter } from '../progress/plain.ts';
@@ -74,7 +73,7 @@ export const build: Command = async (context) => {
     } finally {
       await pipeline.close();
       // What took long is of interest in a build that failed, too.
-      if (profile !== undefined) await writeFile(resolve(io.cwd, profile), JSON.stringify(trace));
+      if (profile !== undefined) writeText(resolve(io.cwd, profile), JSON.stringify(trace));
     }
   } finally {
     reporter.close();

@@ -20,6 +20,7 @@ function jobOf(context: Context): DevJob {
     color: hasColor(io.stdout, io.env),
     width: widthFor(context),
     debug: options.flag('debug'),
+    strict: options.flag('strict'),
   };
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 
 import {
   configJsonSchema,
@@ -70,10 +70,12 @@ export const schema: Command = async (context) => {
     context.json(described);
     return 0;
   }
-  writeText(resolve(io.cwd, output), `${JSON.stringify(described, null, 2)}\n`);
+  const file = resolve(io.cwd, output);
+  writeText(file, `${JSON.stringify(described, null, 2)}\n`);
   context.print(
     `wrote ${output} with the options of ${plugins.size} plugins: ${[...plugins.keys()].join(', ') || 'none'}`,
   );
-  context.print(`JSON configs name it as "$schema": "./${output}"`);
+  const way = relative(io.cwd, file).replaceAll('\\', '/');
+  context.print(`a JSON config here names it as "$schema": "${way.startsWith('../') ? way : `./${way}`}"`);
   return 0;
 };

@@ -22,24 +22,27 @@ const tell = (message: DevMessage): void => {
 };
 
 async function main(): Promise<void> {
-  const { load, cwd, stages, color, width, debug } = job;
+  const { load, cwd, stages, color, width, debug, strict } = job;
   const started = performance.now();
   try {
     tell({ type: 'inputs', paths: await configInputs(load), ignored: [] });
     const config = await loadConfig(load);
     const onEvent = (event: RunEvent): void => tell({ type: 'event', event });
-    const pipeline = await createPipeline(config, { onEvent });
-    tell({ type: 'inputs', paths: await pipeline.inputs(), ignored: [config.outDir, config.cacheDir] });
-    const result = await pipeline.run({
-      signal: controller.signal,
-      onEvent,
-      stages: stages.length === 0 ? undefined : stages,
-    });
-    const seconds = (performance.now() - started) / 1000;
-    const shown = { ...result, outDir: result.outDir && shortPath(cwd, result.outDir) };
-    const text = resultText(shown, { style: createStyle(color), width: width ?? 80, seconds });
-    tell({ type: 'result', text, json: summaryOf(result) });
-    await pipeline.close();
+    const pipeline = await createPipeline(config, { onEvent, strict });
+    try {
+      tell({ type: 'inputs', paths: await pipeline.inputs(), ignored: [config.outDir, config.cacheDir] });
+      const result = await pipeline.run({
+        signal: controller.signal,
+        onEvent,
+        stages: stages.length === 0 ? undefined : stages,
+      });
+      const seconds = (performance.now() - started) / 1000;
+      const shown = { ...result, outDir: result.outDir && shortPath(cwd, result.outDir) };
+      const text = resultText(shown, { style: createStyle(color), width: width ?? 80, seconds });
+      tell({ type: 'result', text, json: summaryOf(result) });
+    } finally {
+      await pipeline.close();
+    }
   } catch (error) {
     tell({ type: 'error', text: formatError(error, { color, width, cwd, stack: debug }), json: errorJson(error) });
   }

@@ -10,6 +10,8 @@ export interface DevJob {
   readonly color: boolean;
   readonly width: number | undefined;
   readonly debug: boolean;
+  /** What is deprecated is an error. */
+  readonly strict: boolean;
 }
 
 /** What it tells the process that watches. */
