@@ -7,7 +7,7 @@ import type { TfjsBackend } from '../packages/backends/tfjs/src/backend.ts';
 
 /**
  * A folder where `@tensorflow/tfjs-node` is installed, which downloads TensorFlow's library from Google. How to build it
- * of what PyPI has: docs/decisions/0014.
+ * of what PyPI has: docs/decisions/0017.
  */
 const root = process.env['ANNEAL_TEST_TFJS_NODE'];
 

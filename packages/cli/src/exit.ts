@@ -7,6 +7,9 @@ const USAGE_CODES = new Set([
   'ANNEAL_E_OPTIONS',
   'ANNEAL_E_PLUGIN',
   'ANNEAL_E_PLUGIN_NOT_FOUND',
+  'ANNEAL_E_REQUIRES',
+  'ANNEAL_E_VERSION',
+  'ANNEAL_E_DEPRECATED',
   // A gate that cannot be judged; one that is not met is no error but a result.
   'ANNEAL_E_GATE',
 ]);

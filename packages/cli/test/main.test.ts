@@ -141,6 +141,9 @@ it('maps errors to exit codes', () => {
     'OPTIONS',
     'PLUGIN',
     'PLUGIN_NOT_FOUND',
+    'REQUIRES',
+    'VERSION',
+    'DEPRECATED',
     'GATE',
     'USAGE',
   ]) {

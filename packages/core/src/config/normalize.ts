@@ -3,6 +3,7 @@ import { basename, resolve } from 'node:path';
 import { AnnealError } from '../errors/error.ts';
 import { pathText } from '../errors/show.ts';
 import { suggest } from '../errors/suggest.ts';
+import { baseName } from '../plugin/instance.ts';
 import type { Plugin } from '../plugin/types.ts';
 import { parseBytes } from '../train/memory.ts';
 import type { TrainConfig } from '../train/types.ts';
@@ -72,7 +73,7 @@ function duplicates(stage: string, plugins: readonly Plugin[]): readonly AnnealE
       return [];
     }
     const message = `two plugins of stage \`${stage}\` are named \`${plugin.name}\`: ${where(first)} and ${where(plugin)}`;
-    const fix = `remove one, or give one a name of its own such as \`${plugin.name}#2\``;
+    const fix = `remove one, or give one a name of its own such as \`${baseName(plugin.name)}#2\``;
     return [new AnnealError('ANNEAL_E_PLUGIN', message, { ...originOf(plugin), fix })];
   });
 }

@@ -111,7 +111,7 @@ export async function loadPlugin(
     const fix = isPath(bare) ? 'give the path of a file that exists' : `run \`${install}\``;
     throw new AnnealError(
       'ANNEAL_E_PLUGIN_NOT_FOUND',
-      `no plugin \`${bare}\`${near === undefined ? '' : `, did you mean \`${near}\`?`} Looked for: ${found.tried.join(', ')}`,
+      `no plugin \`${bare}\`${near === undefined ? '.' : `, did you mean \`${near}\`?`} Looked for: ${found.tried.join(', ')}`,
       { ...origin, fix: near === undefined ? fix : `use \`${near}\`, or ${fix}` },
     );
   }

@@ -1,4 +1,5 @@
 import { AnnealError } from '../errors/error.ts';
+import { suggest } from '../errors/suggest.ts';
 import type { Plugin } from './types.ts';
 
 /** Who provides what, beside the plugins of a stage: names of plugins and packages that an error can suggest. */
@@ -20,8 +21,11 @@ export async function unmetRequirements(
       if (provided.has(what)) continue;
       const known = await providers(what);
       const candidates = known.length > 0 ? known : (KNOWN[what] ?? []);
+      const near = candidates.length > 0 ? undefined : suggest(what, [...provided, ...Object.keys(KNOWN)]);
+      const hint = near === undefined ? '' : `, did you mean \`${near}\`?`;
+      const message = `needs \`${what}\`, which no plugin of stage \`${stage}\` provides${hint}`;
       errors.push(
-        new AnnealError('ANNEAL_E_REQUIRES', `needs \`${what}\`, which no plugin of stage \`${stage}\` provides`, {
+        new AnnealError('ANNEAL_E_REQUIRES', message, {
           plugin: name,
           fix:
             candidates.length > 0

@@ -280,9 +280,9 @@ describe('plugins', () => {
       ['@acme/delta'],
       'ANNEAL_E_PLUGIN_NOT_FOUND',
       0,
-      'no plugin `@acme/delta` Looked for: @acme/anneal-plugin-delta, @acme/delta, <root>/@acme/delta',
+      'no plugin `@acme/delta`. Looked for: @acme/anneal-plugin-delta, @acme/delta, <root>/@acme/delta',
     ],
-    [[false, './no.js'], 'ANNEAL_E_PLUGIN_NOT_FOUND', 1, 'no plugin `./no.js` Looked for: <root>/no.js'],
+    [[false, './no.js'], 'ANNEAL_E_PLUGIN_NOT_FOUND', 1, 'no plugin `./no.js`. Looked for: <root>/no.js'],
     [['empty'], 'ANNEAL_E_PLUGIN', 0, 'the module of `empty` exports no plugin, received nothing'],
     [['several'], 'ANNEAL_E_PLUGIN', 0, 'the module of `several` exports several plugins: one, two'],
     [['broken'], 'ANNEAL_E_PLUGIN', 0, 'the module of `broken` threw while it was loaded'],
@@ -339,6 +339,8 @@ describe('plugins', () => {
       'ANNEAL_E_PLUGIN at stages.a.plugins.1: two plugins of stage `a` are named `alpha`: plugins[0] and stages.a.plugins[1]',
     ]);
     expect(await names('alpha', 'alpha#b')).toEqual(['alpha', 'alpha#b']);
+    const twice = resolveConfig({ plugins: ['alpha#b', 'alpha#b'] }, { root: project() });
+    expect((await failure(twice)).fix).toBe('remove one, or give one a name of its own such as `alpha#2`');
   });
 
   it('survives a list that contains itself', async () => {

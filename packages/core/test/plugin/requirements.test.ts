@@ -51,6 +51,12 @@ describe('capabilities', () => {
       'ANNEAL_E_REQUIRES other: needs `tokens`, which no plugin of stage `main` provides',
     ]);
     expect(error.fix).toBe('add a plugin whose documentation says that it provides `tokens`');
+    const mistyped = [...basePlugins(), plugin('p', { requires: ['tokeniser', 'token'] }), giver];
+    const near = await failure(pipelineOf(folder(), { plugins: mistyped }));
+    expect([near, ...near.also].map(({ message }) => message)).toEqual([
+      'needs `tokeniser`, which no plugin of stage `main` provides, did you mean `tokenizer`?',
+      'needs `token`, which no plugin of stage `main` provides, did you mean `tokens`?',
+    ]);
   });
 
   it('are known of plugins of other stages, of installed packages, and of our own', async () => {
