@@ -1,6 +1,7 @@
 import { mkdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { makeFolder } from '../node/folders.ts';
 import { AnnealError } from '../errors/error.ts';
 import { removeLeftovers, writeError } from '../node/files.ts';
 import { temporaryPath } from '../node/host.ts';
@@ -38,7 +39,7 @@ export async function prepareCache(cacheDir: string): Promise<void> {
     });
   }
   try {
-    await mkdir(cacheDir, { recursive: true });
+    await makeFolder(cacheDir);
     // Trying is the only way to know: permissions are not all there is.
     const probe = temporaryPath(join(cacheDir, 'probe'));
     await mkdir(probe);

@@ -1,6 +1,7 @@
-import { lstat, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { lstat, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 
+import { makeFolder } from '../node/folders.ts';
 import type { ResolvedConfig } from '../config/types.ts';
 import { AnnealError } from '../errors/error.ts';
 import type { EmitContext, ModelContext } from '../hooks/types.ts';
@@ -182,7 +183,7 @@ class FileWriter {
       throw new AnnealError('ANNEAL_E_WRITE', `"${path}" ${reason}`, { file: path, fix });
     }
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-    await mkdir(dirname(target), { recursive: true });
+    await makeFolder(dirname(target));
     await writeFile(target, bytes);
     this.sizes.set(relative(this.#folder, target).split(sep).join('/'), bytes.byteLength);
   }

@@ -1,9 +1,10 @@
 import { fork, type StdioOptions } from 'node:child_process';
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Tensors } from '@anneal/graph';
 
+import { makeFolder } from '../node/folders.ts';
 import type { ResolvedConfig } from '../config/types.ts';
 import type { EvaluateContext, ModelContext } from '../hooks/types.ts';
 import type { Model } from '../model.ts';
@@ -173,7 +174,7 @@ async function measureFile(
   // In the cache folder: the system's temporary folder may be small, or memory.
   const folder = temporaryPath(join(config.cacheDir, 'measure'));
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await saveModel(folder, 'model', model);
     const sizes = await Promise.all(
       ['model.onnx', 'model.onnx_data'].map((name) =>

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm, utimes } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import {
@@ -13,6 +13,7 @@ import {
 } from '@anneal/graph';
 import { writeFiles } from '@anneal/graph/node';
 
+import { makeFolder } from './folders.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Checkpoint, CheckpointStore } from '../train/checkpoint.ts';
 import { codeOf, writeError } from './files.ts';
@@ -57,7 +58,7 @@ export function checkpointFile(path: string, logger: Logger): CheckpointStore {
       ]);
       const metadata = { sha256: digestOf(tensors) };
       try {
-        await mkdir(dirname(path), { recursive: true });
+        await makeFolder(dirname(path));
         // A name that says who is at work on it: what a build that was killed leaves is told from what is being written.
         const draft = temporaryPath(path);
         await writeFiles([{ path: draft, fill: (writer) => writeSafetensors(tensors, writer, { metadata }) }]);

@@ -1,6 +1,7 @@
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { makeFolder } from './folders.ts';
 import { AnnealError, isAnnealError } from '../errors/error.ts';
 import { hostId, isAlive, temporaryPath } from './host.ts';
 
@@ -52,7 +53,7 @@ export async function writeFolder(
 ): Promise<void> {
   const temporary = temporaryPath(path);
   try {
-    await mkdir(temporary, { recursive: true });
+    await makeFolder(temporary);
     await fill(temporary);
     await (keepExisting ? placeFolder(temporary, path) : replaceFolder(temporary, path));
   } catch (error) {

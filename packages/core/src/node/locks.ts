@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { makeFolder } from './folders.ts';
 import { codeOf, writeError } from './files.ts';
 import { hostId, isAlive, temporaryPath } from './host.ts';
 
@@ -99,7 +100,7 @@ export class Locks {
     const text = JSON.stringify(owner);
     const draft = temporaryPath(path);
     try {
-      await mkdir(this.#folder, { recursive: true });
+      await makeFolder(this.#folder);
       await writeFile(draft, text);
     } catch (error) {
       await rm(draft, { force: true }).catch(() => undefined);

@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { makeFolder } from './folders.ts';
 import type { PhaseKey } from '../build/keys.ts';
 import { writeSmallFile } from './files.ts';
 
@@ -51,7 +52,7 @@ export class Records {
   /** A record that cannot be written is none: the result does not depend on it. */
   async write(record: PhaseRecord): Promise<void> {
     try {
-      await mkdir(this.#folder, { recursive: true });
+      await makeFolder(this.#folder);
       await writeSmallFile(join(this.#folder, `${record.key}.json`), JSON.stringify(record));
     } catch {
       // Then nobody learns later how long it took.
