@@ -15,7 +15,6 @@ import {
   type TensorSpec,
   writeOnnx,
 } from '@anneal/graph';
-import type { Channel } from './channel.ts';
 import { DEVICES } from './devices.ts';
 import { peakRssBytes } from './memory.ts';
 import { planMemory } from './memory-plan/plan.ts';
@@ -23,7 +22,7 @@ import { canMute, muted } from './mute.ts';
 import { hostNodes } from './placement.ts';
 import { modulesOf, optimizationOf, prepare } from './prepare.ts';
 import { OnnxProgram } from './program.ts';
-import type { CompileRequest, SessionConfig } from './protocol.ts';
+import type { Channel, CompileRequest, SessionConfig } from './protocol.ts';
 import { runtimeError } from './runtime-error.ts';
 import type { SessionFolder } from './session-folder.ts';
 import { OnnxState } from './state.ts';

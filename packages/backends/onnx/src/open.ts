@@ -1,8 +1,8 @@
 import { type Backend, GraphError } from '@anneal/graph';
+import { WorkerChannel } from '@anneal/graph/node';
 import { OnnxBackend } from './backend.ts';
-import { Channel } from './channel.ts';
 import { type DeviceName, DEVICES, isDevice } from './devices.ts';
-import type { RuntimeFacts } from './protocol.ts';
+import type { Calls, RuntimeFacts } from './protocol.ts';
 import { readable } from './runtime-error.ts';
 import { SessionFolder } from './session-folder.ts';
 import { physicalCores } from './threads.ts';
@@ -79,7 +79,7 @@ export async function openBackend(
   if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
     throw new GraphError('ANNEAL_E_BACKEND', `threads must be a whole number of at least 1, received ${threads}`);
   }
-  const channel = new Channel(workerEntry());
+  const channel = new WorkerChannel<Calls>(workerEntry(), 'onnx');
   try {
     const facts = await channel.call('facts', undefined).catch(cannotLoad);
     if (device !== 'cpu') await channel.call('attach', { device }).catch((error: unknown) => noDevice(device, error));

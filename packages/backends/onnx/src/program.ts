@@ -9,8 +9,7 @@ import {
   type TensorSpec,
   type Value,
 } from '@anneal/graph';
-import type { Channel } from './channel.ts';
-import type { OutputSpec } from './protocol.ts';
+import type { Channel, OutputSpec } from './protocol.ts';
 import { type FailureContext, runtimeError } from './runtime-error.ts';
 import { packed } from './transfer.ts';
 import type { Lease } from './weights.ts';

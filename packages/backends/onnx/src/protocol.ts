@@ -1,4 +1,5 @@
 import type { TensorData, Tensors } from '@anneal/graph';
+import type { WorkerChannel } from '@anneal/graph/node';
 import type { DeviceName } from './devices.ts';
 import type { EdgeType } from './edge-types.ts';
 
@@ -83,6 +84,9 @@ export interface Calls {
 }
 
 export type CallName = keyof Calls;
+
+/** The way to the worker thread. */
+export type Channel = WorkerChannel<Calls>;
 
 export interface Request<K extends CallName = CallName> {
   readonly id: number;

@@ -10,9 +10,8 @@ import {
   type TensorSource,
   type TensorSpec,
 } from '@anneal/graph';
-import type { Channel } from './channel.ts';
 import { checkEdgeType } from './interface.ts';
-import type { EntrySpec } from './protocol.ts';
+import type { Channel, EntrySpec } from './protocol.ts';
 import { packed } from './transfer.ts';
 
 /** Bytes that are on their way to the worker at a time, beside the tensor itself. */

@@ -10,7 +10,8 @@ import {
   type TensorData,
 } from '@anneal/graph';
 import { OnnxBackend } from '../src/backend.ts';
-import { Channel } from '../src/channel.ts';
+import { WorkerChannel } from '@anneal/graph/node';
+import type { Calls } from '../src/protocol.ts';
 import { onnxBackend } from '../src/index.ts';
 import { canMute } from '../src/mute.ts';
 import { SessionFolder } from '../src/session-folder.ts';
@@ -24,7 +25,7 @@ afterEach(async () => {
 function withCopies(): Backend {
   return new OnnxBackend({
     info: { name: 'onnx', version: 'onnxruntime-node 0.0.0', device: 'cpu', threads: 1 },
-    channel: new Channel(new URL('../src/worker.ts', import.meta.url)),
+    channel: new WorkerChannel<Calls>(new URL('../src/worker.ts', import.meta.url), 'onnx'),
     folder: new SessionFolder(),
     session: { device: 'cpu', threads: 1, spin: false, deterministic: true },
   });

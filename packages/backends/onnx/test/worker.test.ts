@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Backend, GraphBuilder, tensor, zeros } from '@anneal/graph';
-import { Channel } from '../src/channel.ts';
+import { WorkerChannel } from '@anneal/graph/node';
+import type { Calls } from '../src/protocol.ts';
 import { onnxBackend } from '../src/index.ts';
 
 const open: { close(): Promise<void> }[] = [];
@@ -87,12 +88,17 @@ it('starts in a program that is given on the command line', () => {
 });
 
 describe('a worker that dies', () => {
-  const channel = (resourceLimits?: { maxOldGenerationSizeMb: number }): Channel => {
-    const opened = new Channel(new URL('./fixtures/worker.mjs', import.meta.url), { resourceLimits });
+  const channel = (resourceLimits?: { maxOldGenerationSizeMb: number }): WorkerChannel<Calls> => {
+    const opened = new WorkerChannel<Calls>(
+      new URL('./fixtures/worker.mjs', import.meta.url),
+      'onnx',
+      resourceLimits && { resourceLimits },
+    );
     open.push(opened);
     return opened;
   };
-  const call = (target: Channel, how: string): Promise<unknown> => target.call('release', { program: how as never });
+  const call = (target: WorkerChannel<Calls>, how: string): Promise<unknown> =>
+    target.call('release', { program: how as never });
 
   it.each([
     ['exits', 'exit', 'the onnx backend stopped: the worker exited with code 3'],

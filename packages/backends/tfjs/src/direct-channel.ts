@@ -30,6 +30,6 @@ export class DirectChannel implements Channel {
   }
 }
 
-export function closed(): GraphError {
+function closed(): GraphError {
   return new GraphError('ANNEAL_E_BACKEND', 'the tfjs backend is closed', { fix: 'close it after the last run' });
 }

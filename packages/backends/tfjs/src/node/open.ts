@@ -1,7 +1,7 @@
 import { type Backend, type DeviceProbe, GraphError } from '@anneal/graph';
+import { WorkerChannel } from '@anneal/graph/node';
 import { TfjsBackend } from '../backend.ts';
-import type { DeviceFacts } from '../protocol.ts';
-import { WorkerChannel } from './channel.ts';
+import type { Calls, DeviceFacts } from '../protocol.ts';
 import { NODE_DEVICES, type NodeDevice } from './devices.ts';
 import { memory } from './memory.ts';
 
@@ -59,9 +59,13 @@ export async function start(
   device: NodeDevice,
   root: string,
 ): Promise<{ readonly backend?: Backend; readonly facts?: DeviceFacts; readonly probe: DeviceProbe }> {
-  const channel = new WorkerChannel(workerEntry(), { device, root });
+  const channel = new WorkerChannel<Calls>(workerEntry(), 'tfjs', {
+    workerData: { device, root },
+    stdout: true,
+    stderr: true,
+  });
   try {
-    const facts = await channel.opened;
+    const facts = await channel.greeting<DeviceFacts>();
     return { backend: new TfjsBackend(facts, channel, memory), facts, probe: { device, about: facts.about } };
   } catch (error) {
     await channel.close();
